@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+#include <sys/types.h>
+
+#include "creel-policy.h"
+
+/* The definition of a sandbox: section [X-Creel] of the unit creel@NAME.service, read from the drop-ins that
+ * systemd reads (/etc, /run, /usr/lib; creel@.service.d and creel@NAME.service.d; sorted by file name, the higher
+ * directory hides the same name), so that an edit with `systemctl edit` counts.
+ * Syntax as systemd's: Key=Value, a list key repeats, an empty assignment clears the list, # and ; comment.
+ * An unknown key, a bad value, a missing Owner or Image is CREEL_ERROR_BAD_DEFINITION with file and line. */
+typedef struct
+{
+  char *path; /* absolute, canonical, no symlink */
+  gboolean read_only;
+} CreelWorkspace;
+
+typedef struct
+{
+  char *name;
+  char **hosts;   /* exact hosts, canonical; port 443 unless "host:port" */
+  char *header;   /* "Authorization", "x-api-key", ... ; NULL when parameter is set */
+  char *format;   /* "Bearer {}", "{}"; {} is replaced by the key. "basic:USER" for Basic */
+  char *parameter;/* query parameter that carries the key, or NULL */
+  char **strip_headers;    /* removed from what the client sent, besides `header` */
+  char **strip_parameters;
+  char **variables;        /* guest variables that hold the placeholder: OPENAI_API_KEY */
+  char *placeholder;       /* shape of the placeholder with {} for the random part: "sk-creel-{}" */
+  char *description;
+} CreelCredential;
+CreelCredential *creel_credential_copy (const CreelCredential *credential);
+void creel_credential_free (CreelCredential *credential);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelCredential, creel_credential_free)
+/* Looks NAME.conf up in /etc/creel/credentials.d, then in the package's. Section [Credential], keys Host= (list),
+ * Header=, Format=, Parameter=, StripHeader=, StripParameter=, Variable=, Placeholder=, Description=. */
+CreelCredential *creel_credential_load (const char *name, GError **error);
+char **creel_credential_list (void); /* names of all files */
+gboolean creel_credential_name_is_valid (const char *name);
+
+typedef struct
+{
+  char *name;
+  gboolean ephemeral;      /* lives under /run, removed when it stops (--rm) */
+  uid_t owner;             /* Owner= */
+  char *agent;             /* Agent=, "shell" */
+  char *image;             /* Image=: the reference as the user wrote it */
+  char *image_id;          /* ImageID=sha256-…: the image store's id, pinned */
+  guint64 memory;          /* Memory= bytes, suffixes K M G; at least 128M */
+  guint cpus;              /* CPUs= */
+  guint64 disk;            /* Disk= bytes, of the sparse upper disk */
+  GPtrArray *workspaces;   /* Workspace=PATH[:ro], the first is the working directory */
+  char **environment;      /* Environment=KEY=VALUE, one per line, no quoting */
+  char **command;          /* Command=: words as g_shell_parse_argv splits them; empty: the image's */
+  char *preset;            /* Preset=locked|balanced|open */
+  CreelVerdict default_verdict; /* Policy=deny|allow */
+  CreelPolicy *policy;     /* preset plus Allow=, Ask=, Deny= in one; never NULL */
+  char **allow, **ask, **deny; /* the rules as texts, for editing */
+  char **bypass;           /* Bypass=HOST[:PORT]: tunnelled, never intercepted */
+  char **credentials;      /* Credential=NAME */
+  GPtrArray *own_credentials; /* CreelCredential: sections [X-Creel-Credential NAME] of this definition */
+  guint start_timeout;     /* StartTimeoutSec= seconds until the guest must have said hello; default 90 */
+  gint64 created;          /* Created= usec since the epoch */
+} CreelDefinition;
+
+CreelDefinition *creel_definition_new (const char *name);
+void creel_definition_free (CreelDefinition *definition);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelDefinition, creel_definition_free)
+
+/* Reads all drop-ins. CREEL_ERROR_NO_SUCH_SANDBOX when none has the section. */
+CreelDefinition *creel_definition_load (const char *name, GError **error);
+/* Reads only the file that creeld wrote (50-definition.conf), for editing it without folding hand edits in. */
+CreelDefinition *creel_definition_load_own (const char *name, GError **error);
+/* Parses one text as load_own does; `origin` is for messages. Fuzzed. */
+CreelDefinition *creel_definition_parse (const char *name, const char *text, gssize length, const char *origin,
+                                         GError **error);
+/* The text of 50-definition.conf. parse (format (d)) gives d. */
+char *creel_definition_format (const CreelDefinition *definition);
+/* What can be checked without looking at the machine: contradictions, limits, rule syntax. */
+gboolean creel_definition_validate (const CreelDefinition *definition, GError **error);
+/* Names that have a definition, /etc and /run; owned by the caller. */
+char **creel_definition_list (void);
+/* A credential by name: the definition's own first, then the files. */
+CreelCredential *creel_definition_find_credential (const CreelDefinition *definition, const char *name, GError **error);
+
+/* RFC 1123 label, lower case, 1..63 bytes: the name is unit instance, libvirt domain, host name of the guest. */
+gboolean creel_sandbox_name_is_valid (const char *name);
+/* As above, with an error that says what is wrong (G_DBUS_ERROR_INVALID_ARGS). */
+gboolean creel_sandbox_name_check (const char *name, GError **error);
+
+/* Image configuration as the image store keeps it: CREEL_IMAGE_DIR/ID/image.conf beside rootfs.squashfs. */
+typedef struct
+{
+  char *id;            /* sha256-<64 hex> */
+  char **references;
+  char **environment;
+  char **entrypoint;
+  char **command;
+  char *user;
+  char *working_dir;
+  char *architecture;
+  guint64 size;        /* bytes of the squashfs */
+  gint64 created;      /* usec */
+  char *source;        /* "import: FILE", "build: shell" */
+} CreelImageConfig;
+void creel_image_config_free (CreelImageConfig *config);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelImageConfig, creel_image_config_free)
+CreelImageConfig *creel_image_config_load (const char *id, GError **error);
+gboolean creel_image_id_is_valid (const char *id);
+/* Reference (name, name:tag, id or unique id prefix) to id, by CREEL_IMAGE_DIR/references.conf. */
+char *creel_image_resolve (const char *reference, GError **error);
