@@ -64,6 +64,14 @@ typedef struct
   gint64 created;          /* Created= usec since the epoch */
 } CreelDefinition;
 
+#define CREEL_MAX_WORKSPACES 16
+#define CREEL_MAX_ENVIRONMENT 256
+#define CREEL_MAX_RULES 1000 /* of all lists together */
+#define CREEL_MAX_CREDENTIALS 64
+#define CREEL_MIN_MEMORY (G_GUINT64_CONSTANT (128) << 20)
+#define CREEL_MIN_DISK (G_GUINT64_CONSTANT (256) << 20)
+
+/* An empty one with the defaults: 2 GiB, 2 CPUs, 20 GiB of disk, no preset, deny. */
 CreelDefinition *creel_definition_new (const char *name);
 void creel_definition_free (CreelDefinition *definition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelDefinition, creel_definition_free)
@@ -79,10 +87,33 @@ CreelDefinition *creel_definition_parse (const char *name, const char *text, gss
 char *creel_definition_format (const CreelDefinition *definition);
 /* What can be checked without looking at the machine: contradictions, limits, rule syntax. */
 gboolean creel_definition_validate (const CreelDefinition *definition, GError **error);
+/* Where creeld keeps it, below $CREEL_ROOT; owned by the caller. */
+char *creel_definition_path (const char *name, gboolean ephemeral);
+/* Bytes, or with suffix K, M, G, T (powers of 1024). */
+gboolean creel_size_parse (const char *value, guint64 *ret, GError **error);
 /* Names that have a definition, /etc and /run; owned by the caller. */
 char **creel_definition_list (void);
 /* A credential by name: the definition's own first, then the files. */
 CreelCredential *creel_definition_find_credential (const CreelDefinition *definition, const char *name, GError **error);
+
+/* What an agent brings, from /etc/creel/agents.d/NAME.conf or the package's: section [Agent], keys Image=, Command=,
+ * Credential=, Allow=, Environment= (lists), MinimumMemory=, Description=. */
+typedef struct
+{
+  char *name;
+  char *description;
+  char *image;
+  char **command;
+  char **credentials;
+  char **allow;
+  char **environment;
+  guint64 minimum_memory;
+} CreelAgentType;
+void creel_agent_type_free (CreelAgentType *agent);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelAgentType, creel_agent_type_free)
+/* G_DBUS_ERROR_INVALID_ARGS when there is none of this name, CREEL_ERROR_BAD_DEFINITION when its file is broken. */
+CreelAgentType *creel_agent_type_load (const char *name, GError **error);
+char **creel_agent_type_list (void);
 
 /* RFC 1123 label, lower case, 1..63 bytes: the name is unit instance, libvirt domain, host name of the guest. */
 gboolean creel_sandbox_name_is_valid (const char *name);
@@ -110,3 +141,9 @@ CreelImageConfig *creel_image_config_load (const char *id, GError **error);
 gboolean creel_image_id_is_valid (const char *id);
 /* Reference (name, name:tag, id or unique id prefix) to id, by CREEL_IMAGE_DIR/references.conf. */
 char *creel_image_resolve (const char *reference, GError **error);
+/* "name" to "name:latest"; NULL with G_DBUS_ERROR_INVALID_ARGS when it is none: [host[:port]/]path[:tag], lower case path. */
+char *creel_image_reference_normalize (const char *reference, GError **error);
+/* Reference to id, all of references.conf; owned by the caller. A missing file is an empty table. */
+GHashTable *creel_image_references_load (GError **error);
+/* The text of image.conf; strings that are not UTF-8 are an error. */
+char *creel_image_config_format (const CreelImageConfig *config, GError **error);
