@@ -11,6 +11,7 @@
 #define CREEL_AGENT_PATH CREEL_OBJECT_PATH "/agent"     /* exported by creel-agent */
 #define CREEL_GATEWAY_PATH CREEL_OBJECT_PATH "/gateway" /* peer to peer, exported by creel-gateway */
 #define CREEL_BROKER_PATH CREEL_OBJECT_PATH "/broker"   /* peer to peer, exported by creeld */
+#define CREEL_AGENT_BUS_NAME "org.creel.SessionAgent1" /* on the session bus: one creel-agent per session */
 #define CREEL_ERROR_PREFIX CREEL_BUS_NAME ".Error."
 
 /* units, domains */
