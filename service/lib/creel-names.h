@@ -64,6 +64,9 @@
 #define CREEL_FIELD_BYTES_OUT "CREEL_BYTES_OUT"
 #define CREEL_FIELD_WAY "CREEL_WAY" /* proxy, transparent */
 
+#define CREEL_FIELD_REQUEST "CREEL_REQUEST" /* joins the announcement and the end of one request */
+#define CREEL_FIELD_DURATION "CREEL_USEC"   /* of the whole request, in microseconds */
+
 /* MESSAGE_IDs, each explained in data/catalog */
 #define CREEL_MESSAGE_SANDBOX_STARTED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f01"
 #define CREEL_MESSAGE_SANDBOX_STOPPED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f02"

@@ -9,7 +9,10 @@
  * A rule is  PATTERN[:PORT] [METHOD[,METHOD...]] [PATH-GLOB...]  with a verdict. PATTERN is an exact host,
  * "*.example.com" (exactly one label), "**.example.com" (one or more labels), "*" or "**" (any name or
  * public address), CIDR v4/v6, "localhost[:PORT]" (a service of the host; without a port the model runner's
- * port only), "tcp://HOST:PORT" (bytes not interpreted). A rule without a port means 80 and 443.
+ * port only), "tcp://HOST:PORT" (bytes not interpreted). A rule without a port means 80 and 443, a denial without a
+ * port every port; port * is every port. In a glob * is any text without a slash, ** any text.
+ * A range opens reserved addresses (private, ...) only when it lies wholly within one reserved range: 10.0.0.0/8 does,
+ * 0.0.0.0/0 does not. Metadata services need their exact address.
  * Deny wins, then ask, then allow, then the default. Nothing, or something unreadable, denies. */
 typedef enum
 {
@@ -35,6 +38,11 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelPolicy, creel_policy_unref)
 void creel_policy_take_rule (CreelPolicy *policy, CreelRule *rule);
 /* Adds the rules of a preset: "locked" (none), "balanced", "open" (default verdict allow for public hosts). */
 gboolean creel_policy_add_preset (CreelPolicy *policy, const char *preset, GError **error);
+/* Adds the administrator's denials, *.conf of `directory` (NULL: /etc/creel/policy.d), which nothing overrides. A
+ * missing directory is none; a file that cannot be read or understood is an error: then nothing may be allowed. */
+gboolean creel_policy_add_ceiling (CreelPolicy *policy, const char *directory, GError **error);
+/* Adds the lines Default=, Allow=, Ask=, Deny= of a file of the above two kinds. */
+gboolean creel_policy_add_text (CreelPolicy *policy, const char *text, const char *origin, GError **error);
 
 typedef enum
 {
@@ -65,6 +73,11 @@ void creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const C
  * localhost:PORT rule of the policy names it. */
 gboolean creel_policy_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address,
                                        guint16 port, const char **ret_reason);
+
+/* For an address that the host itself holds: only a rule for exactly this address or localhost:PORT opens it,
+ * so that a permission for the office network is none for the services of this machine. */
+gboolean creel_policy_own_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address,
+                                           guint16 port);
 
 /* Dot segments, %-forms and double slashes resolved once; NULL when no two parsers would agree. Without the query. */
 char *creel_path_canonicalize (const char *path, GError **error);

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
+#include "creel-policy.h"
+
+static gboolean
+is_unreserved (guchar c)
+{
+  return g_ascii_isalnum (c) || strchr ("-._~", c) != NULL;
+}
+
+static char *
+refuse (GError **error, const char *why)
+{
+  g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "The path can be read in two ways: %s", why);
+  return NULL;
+}
+
+/* Decodes what needs no encoding, writes the rest in one way. NULL when a server may read it otherwise. */
+static char *
+normalize_escapes (const char *path, GError **error)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  for (const char *p = path; *p != '\0'; p++)
+    {
+      guchar c = (guchar) *p;
+
+      if (c == '\\')
+        return refuse (error, "it holds a backslash");
+      if (c <= ' ' || c >= 0x7f || c == '?' || c == '#')
+        return refuse (error, "it holds a byte that belongs encoded");
+      if (c != '%')
+        {
+          g_string_append_c (text, (char) c);
+          continue;
+        }
+      if (!g_ascii_isxdigit (p[1]) || !g_ascii_isxdigit (p[2]))
+        return refuse (error, "a percent sign is not followed by two hex digits");
+      c = (guchar) (g_ascii_xdigit_value (p[1]) << 4 | g_ascii_xdigit_value (p[2]));
+      p += 2;
+      if (c < ' ' || c == 0x7f)
+        return refuse (error, "it holds an encoded control byte");
+      if (c == '/' || c == '\\')
+        return refuse (error, "it holds an encoded slash");
+      if (c == '%' && g_ascii_isxdigit (p[1]) && g_ascii_isxdigit (p[2]))
+        return refuse (error, "it is encoded twice");
+      if (is_unreserved (c))
+        g_string_append_c (text, (char) c);
+      else
+        g_string_append_printf (text, "%%%02X", c);
+    }
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
+
+char *
+creel_path_canonicalize (const char *path, GError **error)
+{
+  g_autofree char *text = NULL;
+  g_auto (GStrv) segments = NULL;
+  g_autoptr (GPtrArray) kept = g_ptr_array_new ();
+  gboolean directory = FALSE;
+
+  if (g_str_equal (path, "*"))
+    return g_strdup (path);
+  if (path[0] != '/')
+    return refuse (error, "it does not start with a slash");
+  text = normalize_escapes (path, error);
+  if (text == NULL)
+    return NULL;
+
+  segments = g_strsplit (text + 1, "/", -1);
+  for (char **segment = segments; *segment != NULL; segment++)
+    {
+      /* some servers cut path parameters off before they look at dots */
+      if ((*segment)[0] == '.' && strspn (*segment, ".") < 3 && (*segment)[strspn (*segment, ".")] == ';')
+        return refuse (error, "a dot segment has parameters");
+      directory = TRUE;
+      if (**segment == '\0' || g_str_equal (*segment, "."))
+        continue;
+      if (g_str_equal (*segment, ".."))
+        {
+          if (kept->len > 0)
+            g_ptr_array_set_size (kept, (int) kept->len - 1);
+          continue;
+        }
+      directory = FALSE;
+      g_ptr_array_add (kept, *segment);
+    }
+
+  g_autoptr (GString) canonical = g_string_new (NULL);
+  for (guint i = 0; i < kept->len; i++)
+    g_string_append_printf (canonical, "/%s", (const char *) kept->pdata[i]);
+  if (directory || kept->len == 0)
+    g_string_append_c (canonical, '/');
+  return g_string_free (g_steal_pointer (&canonical), FALSE);
+}
