@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-auth.h"
+
+#include "creel-error.h"
+
+#define POLKIT_NAME "org.freedesktop.PolicyKit1"
+#define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
+#define POLKIT_INTERFACE "org.freedesktop.PolicyKit1.Authority"
+#define POLKIT_ALLOW_INTERACTION 1
+
+static const struct
+{
+  const char *interface;
+  const char *method;
+  const char *action;
+} table[] = {
+  { "org.creel.Creel1.Manager", "CreateSandbox", CREEL_ACTION_CREATE },
+  { "org.creel.Creel1.Manager", "GetSandbox", CREEL_ACTION_NONE },    /* only shows what may be seen */
+  { "org.creel.Creel1.Manager", "ListSandboxes", CREEL_ACTION_NONE }, /* all of them: see-others, asked for by it */
+  { "org.creel.Creel1.Manager", "ImportImage", CREEL_ACTION_MANAGE_IMAGES },
+  { "org.creel.Creel1.Manager", "BuildImage", CREEL_ACTION_MANAGE_IMAGES },
+  { "org.creel.Creel1.Manager", "ListImages", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Manager", "InspectImage", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Manager", "RemoveImage", CREEL_ACTION_MANAGE_IMAGES },
+  { "org.creel.Creel1.Manager", "Check", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.AgentManager", "Register", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.AgentManager", "Unregister", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.AgentManager", "Revoke", CREEL_ACTION_NONE }, /* of the caller's own sandboxes, and only takes away */
+  { "org.creel.Creel1.Sandbox", "Start", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "Stop", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "Restart", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "Remove", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "Exec", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "Capture", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "SetNetwork", CREEL_ACTION_CONTROL },         /* and widen-policy where it widens */
+  { "org.creel.Creel1.Sandbox", "CheckNetwork", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "SetCredentials", CREEL_ACTION_CONTROL },     /* and use-credential for new ones */
+  { "org.creel.Creel1.Sandbox", "ReadConsole", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Session", "Resize", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Session", "Signal", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Job", "Cancel", CREEL_ACTION_MANAGE_IMAGES },
+};
+
+const char *
+creel_auth_action (const char *interface, const char *method)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++)
+    if (g_str_equal (table[i].interface, interface) && g_str_equal (table[i].method, method))
+      return table[i].action;
+  return NULL;
+}
+
+const char *
+creel_auth_effective_action (const char *action, uid_t caller, uid_t owner)
+{
+  if (caller == owner)
+    return action;
+  return g_str_equal (action, CREEL_ACTION_NONE) ? CREEL_ACTION_SEE_OTHERS : CREEL_ACTION_CONTROL_OTHERS;
+}
+
+typedef struct
+{
+  GDBusConnection *bus;
+  char *sender;
+  char **actions;
+  guint next;
+  GVariant *details;
+  gboolean interactive;
+  CreelAuthFunc done;
+  gpointer user_data;
+} Check;
+
+static void
+finish (Check *check, GError *error)
+{
+  check->done (check->user_data, error);
+  g_object_unref (check->bus);
+  g_free (check->sender);
+  g_strfreev (check->actions);
+  g_variant_unref (check->details);
+  g_free (check);
+}
+
+static void ask_next (Check *check);
+
+static void
+on_answer (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Check *check = user_data;
+  const char *action = check->actions[check->next];
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &local_error);
+  gboolean authorized = FALSE, challenge = FALSE;
+
+  if (reply != NULL)
+    g_variant_get (reply, "((bb@a{ss}))", &authorized, &challenge, NULL);
+  if (authorized)
+    {
+      check->next++;
+      ask_next (check);
+      return;
+    }
+  if (reply == NULL)
+    g_set_error (&error, CREEL_ERROR, CREEL_ERROR_NOT_AUTHORIZED, "polkit cannot be asked for %s, so only root may do this", action);
+  else if (challenge && !check->interactive)
+    g_set_error (&error, CREEL_ERROR, CREEL_ERROR_AUTH_REQUIRED, "Authentication is required for %s", action);
+  else
+    g_set_error (&error, CREEL_ERROR, CREEL_ERROR_NOT_AUTHORIZED, "Not authorized: the policy does not allow you %s", action);
+  finish (check, error);
+}
+
+static void
+ask_next (Check *check)
+{
+  GVariantBuilder subject;
+
+  if (check->actions[check->next] == NULL)
+    {
+      finish (check, NULL);
+      return;
+    }
+  g_variant_builder_init (&subject, G_VARIANT_TYPE ("a{sv}"));
+  g_variant_builder_add (&subject, "{sv}", "name", g_variant_new_string (check->sender));
+  g_dbus_connection_call (check->bus, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization",
+                          g_variant_new ("((sa{sv})s@a{ss}us)", "system-bus-name", &subject,
+                                         check->actions[check->next], check->details,
+                                         check->interactive ? POLKIT_ALLOW_INTERACTION : 0, ""),
+                          G_VARIANT_TYPE ("((bba{ss}))"), G_DBUS_CALL_FLAGS_NONE,
+                          check->interactive ? G_MAXINT : 25 * 1000, NULL, on_answer, check);
+}
+
+void
+creel_auth_check (GDBusConnection *bus, const char *sender, uid_t uid, const char *const *actions, GVariant *details,
+                  gboolean interactive, CreelAuthFunc done, gpointer user_data)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (details != NULL ? details : g_variant_new ("a{ss}", NULL));
+  g_autoptr (GStrvBuilder) asked = g_strv_builder_new ();
+  Check *check;
+
+  if (uid == 0)
+    {
+      done (user_data, NULL);
+      return;
+    }
+  for (; *actions != NULL; actions++)
+    if (!g_str_equal (*actions, CREEL_ACTION_NONE))
+      g_strv_builder_add (asked, *actions);
+  check = g_new0 (Check, 1);
+  check->bus = g_object_ref (bus);
+  check->sender = g_strdup (sender);
+  check->actions = g_strv_builder_end (asked);
+  check->details = g_steal_pointer (&owned);
+  check->interactive = interactive;
+  check->done = done;
+  check->user_data = user_data;
+  ask_next (check);
+}
