@@ -7,7 +7,7 @@
  * Memory is bounded on both ends whatever the peer does. What arrives is offered to `data`; what `data` does not take is kept, and
  * the peer's window opens only as bytes are taken. What leaves is pulled when the peer has room.
  *
- * Not for threads: a channel and its streams belong to one thread. Callbacks come from creel_channel_dispatch() only, except where
+ * The process must ignore SIGPIPE. Not for threads: a channel and its streams belong to one thread. Callbacks come from creel_channel_dispatch() only, except where
  * another function says so. Any function here may be called from a callback but creel_channel_free() and creel_channel_dispatch(). */
 
 #include <stdbool.h>
@@ -119,7 +119,8 @@ uint64_t creel_channel_get_noise (CreelChannel *channel);
 size_t creel_channel_get_n_streams (CreelChannel *channel);
 size_t creel_channel_get_buffered (CreelChannel *channel);
 
-/* The poll(2) events to wait for. Changes with every call of a function here: ask before each wait. 0: nothing (closed). */
+/* The poll(2) events to wait for. Changes with every call of a function here: ask before each wait. 0: do not poll the fd at all
+ * (closed, or a port whose other end is away: poll would say POLLHUP again and again). */
 short creel_channel_get_events (CreelChannel *channel);
 
 /* When to dispatch even if nothing happened, in CLOCK_MONOTONIC microseconds; 0 at once, UINT64_MAX never. */
@@ -131,7 +132,7 @@ void creel_channel_dispatch (CreelChannel *channel, short revents);
 /* Ends the session: a GOAWAY is tried, streams are lost, then as in `closed`. */
 void creel_channel_close (CreelChannel *channel, const char *reason);
 
-/* Makes a request (clients, when open). method CONNECT has no path. body: `pull` provides one. NULL: not open, a header is not
+/* Makes a request (clients, when open). method CONNECT has an authority and no path, others may have none. body: `pull` provides one. NULL: not open, a header is not
  * valid, or CREEL_CHANNEL_STREAMS_MAX are in use; errno says which (ENOTCONN, EINVAL, EMFILE, ENOMEM). */
 CreelStream *creel_channel_request (CreelChannel *channel, const char *method, const char *path, const char *authority,
                                     const CreelHeader *headers, size_t n_headers, bool body,
