@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli-journal.h"
+#include "out-json.h"
+#include "out-text.h"
+
+static void
+print_rules (const char *label, const char *const *rules)
+{
+  for (; rules != NULL && *rules != NULL; rules++)
+    {
+      g_autofree char *safe = out_printable (*rules, -1, FALSE);
+
+      printf ("%-7s %s\n", label, safe);
+    }
+}
+
+static int
+show_policy (Cli *cli, CreelDBusSandbox *sandbox)
+{
+  const char *policy = creel_dbus_sandbox_get_policy (sandbox), *preset = creel_dbus_sandbox_get_preset (sandbox);
+
+  if (cli->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      out_json_string (builder, "name", creel_dbus_sandbox_get_name (sandbox));
+      out_json_string (builder, "policy", policy);
+      out_json_string (builder, "preset", preset);
+      out_json_strings (builder, "allow", creel_dbus_sandbox_get_allow (sandbox));
+      out_json_strings (builder, "ask", creel_dbus_sandbox_get_ask (sandbox));
+      out_json_strings (builder, "deny", creel_dbus_sandbox_get_deny (sandbox));
+      out_json_strings (builder, "bypass", creel_dbus_sandbox_get_bypass (sandbox));
+      json_builder_end_object (builder);
+      out_json_print (builder, TRUE);
+      return CLI_OK;
+    }
+  printf ("%-7s %s\n", "policy", policy != NULL ? policy : "deny");
+  if (preset != NULL && *preset != '\0')
+    printf ("%-7s %s\n", "preset", preset);
+  print_rules ("deny", creel_dbus_sandbox_get_deny (sandbox));
+  print_rules ("ask", creel_dbus_sandbox_get_ask (sandbox));
+  print_rules ("allow", creel_dbus_sandbox_get_allow (sandbox));
+  print_rules ("bypass", creel_dbus_sandbox_get_bypass (sandbox));
+  return CLI_OK;
+}
+
+static void
+insert_rules (GVariantDict *dict, const char *key, char **hosts, char **ranges)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) rules = NULL;
+
+  if (hosts != NULL)
+    g_strv_builder_addv (builder, (const char **) hosts);
+  if (ranges != NULL)
+    g_strv_builder_addv (builder, (const char **) ranges);
+  rules = g_strv_builder_end (builder);
+  if (*rules != NULL)
+    g_variant_dict_insert_value (dict, key, g_variant_new_strv ((const char *const *) rules, -1));
+}
+
+int
+cmd_network_proxy (Cli *cli, char **args)
+{
+  g_auto (GStrv) allow = NULL, block = NULL, allow_cidr = NULL, block_cidr = NULL, bypass = NULL, drop = NULL, words = NULL;
+  g_autofree char *policy = NULL, *preset = NULL;
+  gboolean reset = FALSE;
+  const GOptionEntry entries[] = {
+    { "allow-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &allow, NULL, NULL },
+    { "block-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &block, NULL, NULL },
+    { "allow-cidr", 0, 0, G_OPTION_ARG_STRING_ARRAY, &allow_cidr, NULL, NULL },
+    { "block-cidr", 0, 0, G_OPTION_ARG_STRING_ARRAY, &block_cidr, NULL, NULL },
+    { "bypass-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &bypass, NULL, NULL },
+    { "policy", 0, 0, G_OPTION_ARG_STRING, &policy, NULL, NULL },
+    { "preset", 0, 0, G_OPTION_ARG_STRING, &preset, NULL, NULL },
+    { "remove", 0, 0, G_OPTION_ARG_STRING_ARRAY, &drop, NULL, NULL },
+    { "reset", 0, 0, G_OPTION_ARG_NONE, &reset, NULL, NULL },
+    { NULL },
+  };
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+  g_autoptr (CreelDBusSandbox) sandbox = NULL;
+  g_autoptr (GVariant) changes = NULL;
+  g_autoptr (GError) error = NULL;
+  gboolean bare_localhost = FALSE;
+  int status;
+
+  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, 1, &words, NULL, &status))
+    return status;
+  for (guint i = 0; i < 2; i++)
+    for (char **range = i == 0 ? allow_cidr : block_cidr; range != NULL && *range != NULL; range++)
+      if (strchr (*range, '/') == NULL)
+        return cli_fail_with (CLI_USAGE, "\"%s\" is not an address range; write for example 10.0.0.0/8, or 10.1.2.3/32 for one address", *range);
+  insert_rules (&dict, "allow", allow, allow_cidr);
+  insert_rules (&dict, "deny", block, block_cidr);
+  insert_rules (&dict, "bypass", bypass, NULL);
+  insert_rules (&dict, "remove", drop, NULL);
+  if (policy != NULL)
+    g_variant_dict_insert (&dict, "policy", "s", policy);
+  if (preset != NULL)
+    g_variant_dict_insert (&dict, "preset", "s", preset);
+  if (reset)
+    g_variant_dict_insert (&dict, "reset", "b", TRUE);
+  changes = g_variant_ref_sink (g_variant_dict_end (&dict));
+
+  if ((sandbox = cli_get_sandbox (cli, words[0], g_variant_n_children (changes) == 0, &error)) == NULL)
+    return cli_fail (error);
+  if (g_variant_n_children (changes) == 0)
+    return show_policy (cli, sandbox);
+  if (!CLI_CALL (cli, &error, creel_dbus_sandbox_call_set_network_sync (sandbox, changes, CLI_FLAGS (cli), NULL, &error)))
+    return cli_fail (error);
+  for (char **host = allow; host != NULL && *host != NULL; host++)
+    bare_localhost = bare_localhost || g_ascii_strcasecmp (*host, "localhost") == 0;
+  if (bare_localhost && !cli->quiet)
+    fprintf (stderr, "localhost opens only the model runner's port %d of this machine; another one: --allow-host localhost:PORT\n",
+             CREEL_MODEL_RUNNER_PORT);
+  return CLI_OK;
+}
+
+int
+cmd_network_check (Cli *cli, char **args)
+{
+  g_autofree char *method = NULL;
+  const GOptionEntry entries[] = {
+    { "method", 'X', 0, G_OPTION_ARG_STRING, &method, NULL, NULL },
+    { NULL },
+  };
+  g_auto (GStrv) words = NULL;
+  g_autoptr (CreelDBusSandbox) sandbox = NULL;
+  g_autoptr (GVariant) decision = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *verdict = "deny", *rule = "", *origin = "", *reason = "";
+  int status;
+
+  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 2, 2, &words, NULL, &status))
+    return status;
+  if ((sandbox = cli_get_sandbox (cli, words[0], FALSE, &error)) == NULL
+      || !CLI_CALL (cli, &error,
+                    creel_dbus_sandbox_call_check_network_sync (sandbox, words[1], method != NULL ? method : "GET", CLI_FLAGS (cli),
+                                                                &decision, NULL, &error)))
+    return cli_fail (error);
+  g_variant_lookup (decision, "verdict", "&s", &verdict);
+  g_variant_lookup (decision, "rule", "&s", &rule);
+  g_variant_lookup (decision, "origin", "&s", &origin);
+  g_variant_lookup (decision, "reason", "&s", &reason);
+  if (cli->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      out_json_string (builder, "url", words[1]);
+      out_json_string (builder, "method", method != NULL ? method : "GET");
+      out_json_vardict (builder, decision);
+      json_builder_end_object (builder);
+      out_json_print (builder, TRUE);
+    }
+  else if (!cli->quiet)
+    {
+      g_autoptr (GString) line = g_string_new (verdict);
+      g_autofree char *safe = NULL;
+
+      if (*rule != '\0')
+        g_string_append_printf (line, ": rule \"%s\"%s%s", rule, *origin != '\0' ? " of " : "", origin);
+      else if (g_str_equal (verdict, "allow"))
+        g_string_append (line, ": the policy allows what no rule names");
+      else if (*reason == '\0' || g_str_equal (reason, "policy"))
+        g_string_append_printf (line, ": no rule allows it; allow it with: creel network proxy %s --allow-host HOST", words[0]);
+      else
+        g_string_append_printf (line, ": %s", reason);
+      safe = out_printable (line->str, line->len, FALSE);
+      puts (safe);
+    }
+  return g_str_equal (verdict, "allow") ? CLI_OK : CLI_FAILED;
+}
+
+static gboolean
+print_request (sd_journal *journal, gpointer user_data)
+{
+  static const struct
+  {
+    const char *field, *name;
+  } fields[] = {
+    { CREEL_FIELD_VERDICT, "verdict" }, { CREEL_FIELD_REASON, "reason" }, { CREEL_FIELD_METHOD, "method" },
+    { CREEL_FIELD_HOST, "host" },       { CREEL_FIELD_PORT, "port" },     { CREEL_FIELD_REQUEST_PATH, "path" },
+    { CREEL_FIELD_RULE, "rule" },       { CREEL_FIELD_CREDENTIAL, "credential" }, { CREEL_FIELD_STATUS, "status" },
+    { CREEL_FIELD_WAY, "way" },
+  };
+  Cli *cli = user_data;
+  char *values[G_N_ELEMENTS (fields)];
+
+  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+    values[i] = cli_journal_get (journal, fields[i].field);
+  if (cli->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      out_json_integer (builder, "time", cli_journal_time (journal));
+      for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+        if (values[i] != NULL)
+          out_json_string (builder, fields[i].name, values[i]);
+      json_builder_end_object (builder);
+      out_json_print (builder, FALSE);
+    }
+  else
+    {
+      g_autofree char *when = out_time (cli_journal_time (journal));
+      g_autoptr (GString) line = g_string_new (when);
+      g_autofree char *safe = NULL;
+
+      g_string_append_printf (line, " %-5s %-7s %s:%s%s", values[0] != NULL ? values[0] : "?", values[2] != NULL && *values[2] != '\0' ? values[2] : "-",
+                              values[3] != NULL ? values[3] : "?", values[4] != NULL ? values[4] : "?", values[5] != NULL ? values[5] : "");
+      if (values[1] != NULL && *values[1] != '\0')
+        g_string_append_printf (line, " (%s)", values[1]);
+      if (values[7] != NULL && *values[7] != '\0')
+        g_string_append_printf (line, " key %s", values[7]);
+      if (values[6] != NULL && *values[6] != '\0')
+        g_string_append_printf (line, " rule \"%s\"", values[6]);
+      safe = out_printable (line->str, line->len, FALSE);
+      puts (safe);
+    }
+  fflush (stdout);
+  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+    g_free (values[i]);
+  return TRUE;
+}
+
+int
+cmd_network_log (Cli *cli, char **args)
+{
+  gboolean follow = FALSE;
+  int lines = 100, status;
+  const GOptionEntry entries[] = {
+    { "follow", 'f', 0, G_OPTION_ARG_NONE, &follow, NULL, NULL },
+    { "lines", 'n', 0, G_OPTION_ARG_INT, &lines, NULL, NULL },
+    { NULL },
+  };
+  g_auto (GStrv) words = NULL;
+  g_autoptr (CreelDBusSandbox) sandbox = NULL;
+  g_autoptr (GError) error = NULL;
+
+  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, 1, &words, NULL, &status))
+    return status;
+  /* asks the service, so that a mistyped name is an error and not an empty list */
+  if ((sandbox = cli_get_sandbox (cli, words[0], FALSE, &error)) == NULL)
+    return cli_fail (error);
+  return cli_journal_walk (cli, words[0], CLI_JOURNAL_REQUESTS, lines, follow, print_request, cli);
+}

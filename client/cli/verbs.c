@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The verb table: names, functions and help. */
+#include "cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define CREATE_OPTIONS                                                            \
+  "  --name NAME           its name (default: AGENT-FOLDER)\n"                    \
+  "  -t, --image IMAGE     another image than the agent's\n"                      \
+  "  -m, --memory SIZE     512M, 2G, ...\n"                                       \
+  "  --cpus N              processors\n"                                          \
+  "  --disk SIZE           largest size of its own disk\n"                        \
+  "  -e, --env KEY=VALUE   an environment variable; KEY alone: as it is here\n"   \
+  "  --env-file FILE       the same, one a line\n"                                \
+  "  --credential NAME     a key it may use, see creel secret; repeatable\n"      \
+  "  --allow-host RULE     a host it may reach; repeatable\n"                     \
+  "  --policy allow|deny   what holds for hosts that no rule names\n"             \
+  "  --preset PRESET       locked, balanced or open\n"
+
+const CliVerb cli_verbs[] = {
+  { "create", cmd_create,
+    "Usage: creel create [OPTION...] AGENT [PATH[:ro]...] [-- COMMAND...]\n"
+    "Makes a sandbox and prints its name; AGENT is shell, for example. Each PATH\n"
+    "is shared with it, :ro read only; the first is its working directory.\n\n" CREATE_OPTIONS
+    "  --rm                  remove it when it stops\n" },
+  { "run", cmd_run,
+    "Usage: creel run [OPTION...] NAME | AGENT [PATH[:ro]...] [-- COMMAND...]\n"
+    "Attaches to sandbox NAME, starting it first when it is stopped; or makes one\n"
+    "of AGENT and PATH (default: this folder), or takes the one that there is.\n"
+    "Leaves with the exit code of its command.\n\n" CREATE_OPTIONS
+    "  --rm                  a new one, removed at the end\n"
+    "  -d, --detach          only start it, and print its name\n" },
+  { "exec", cmd_exec,
+    "Usage: creel exec [OPTION...] NAME COMMAND [ARGUMENT...]\n"
+    "Runs a command in a running sandbox and leaves with its exit code.\n\n"
+    "  -i, --interactive     pass on standard input\n"
+    "  -t, --tty             give it a terminal\n"
+    "  -d, --detach          leave it running and return\n"
+    "  -u, --user USER       as this user of the guest\n"
+    "  -w, --workdir PATH    in this folder of the guest\n"
+    "  -e, --env KEY=VALUE   an environment variable; KEY alone: as it is here\n"
+    "  --env-file FILE       the same, one a line\n" },
+  { "ls", cmd_ls,
+    "Usage: creel ls [-a] [-q] [--json]\n"
+    "Lists your sandboxes.\n\n"
+    "  -a, --all             those of other users too (needs authorisation)\n"
+    "  -q, --quiet           names only\n" },
+  { "inspect", cmd_inspect, "Usage: creel inspect NAME [--json]\nShows everything about a sandbox.\n" },
+  { "start", cmd_start, "Usage: creel start NAME...\nStarts sandboxes; returns when their guests answer.\n" },
+  { "stop", cmd_stop,
+    "Usage: creel stop [-t SECONDS] NAME...\n"
+    "Stops sandboxes; their disks stay.\n\n"
+    "  -t, --time SECONDS    then cut the power (default 10)\n" },
+  { "restart", cmd_restart,
+    "Usage: creel restart [-t SECONDS] NAME...\n"
+    "Stops and starts sandboxes.\n\n"
+    "  -t, --time SECONDS    then cut the power (default 10)\n" },
+  { "rm", cmd_rm,
+    "Usage: creel rm [-f] NAME...\n"
+    "Removes sandboxes and their disks, never your folders.\n\n"
+    "  -f, --force           stop them first\n" },
+  { "logs", cmd_logs,
+    "Usage: creel logs [-f] [-n LINES] NAME\n"
+    "Shows what the journal has on a sandbox, and the end of its console.\n\n"
+    "  -f, --follow          go on with what comes\n"
+    "  -n, --lines LINES     how many of the journal (default 50; -1: all)\n" },
+  { "network proxy", cmd_network_proxy,
+    "Usage: creel network proxy NAME [OPTION...]\n"
+    "Changes what a sandbox may reach, at once and for good; without an option,\n"
+    "shows it. A rule is HOST[:PORT] [METHOD,...] [PATH...]; *.HOST is one label,\n"
+    "**.HOST any number. All but --policy, --preset and --reset repeat.\n\n"
+    "  --allow-host RULE     allow it (localhost: the model runner's port only)\n"
+    "  --block-host RULE     refuse it, whatever else allows it\n"
+    "  --allow-cidr RANGE    allow these addresses, private ones too\n"
+    "  --block-cidr RANGE    refuse these addresses\n"
+    "  --bypass-host HOST    never look into its TLS (no keys go there)\n"
+    "  --policy allow|deny   what holds for hosts that no rule names\n"
+    "  --preset PRESET       locked, balanced or open\n"
+    "  --remove RULE         forget this rule\n"
+    "  --reset               forget all rules first\n" },
+  { "network log", cmd_network_log,
+    "Usage: creel network log [-f] [-n LINES] [--json] NAME\n"
+    "Shows what a sandbox asked for and what became of it, from the journal.\n\n"
+    "  -f, --follow          go on with what comes\n"
+    "  -n, --lines LINES     how many (default 100; -1: all)\n" },
+  { "network check", cmd_network_check,
+    "Usage: creel network check [--method METHOD] [--json] NAME URL\n"
+    "Says whether a request would be let through, and by which rule; the exit\n"
+    "code is 0 when it would, else 1. URL may be HOST or HOST:PORT too.\n\n"
+    "  -X, --method METHOD   of the request (default GET)\n" },
+  { "secret set", cmd_secret_set,
+    "Usage: creel secret set [--sandbox NAME] CREDENTIAL\n"
+    "Reads a key from the terminal, without echo, or from standard input, and\n"
+    "puts it into your keyring.\n\n"
+    "  --sandbox NAME        for this sandbox only\n" },
+  { "secret ls", cmd_secret_ls, "Usage: creel secret ls [--json]\nLists credentials and which have a key in your keyring; never a key.\n" },
+  { "secret rm", cmd_secret_rm,
+    "Usage: creel secret rm [--sandbox NAME] CREDENTIAL\n"
+    "Removes a key from your keyring.\n\n"
+    "  --sandbox NAME        the one for this sandbox only\n" },
+  { "image import", cmd_image_import,
+    "Usage: creel image import FILE [NAME[:TAG]]\n"
+    "Takes a root file system as tar, a docker-archive or an oci-archive, and\n"
+    "prints the image's id.\n" },
+  { "image build", cmd_image_build,
+    "Usage: creel image build RECIPE\n"
+    "Builds an image from the distribution's packages; RECIPE is shell, or one of\n"
+    "/etc/creel/images.d.\n" },
+  { "image ls", cmd_image_ls, "Usage: creel image ls [-q] [--json]\nLists images.\n\n  -q, --quiet           ids only\n" },
+  { "image inspect", cmd_image_inspect, "Usage: creel image inspect IMAGE [--json]\nShows an image's configuration.\n" },
+  { "image rm", cmd_image_rm, "Usage: creel image rm IMAGE...\nRemoves names of images, and an image with its last name.\n" },
+  { "doctor", cmd_doctor,
+    "Usage: creel doctor [--json]\n"
+    "Checks this machine and this session and says what to do; the exit code is 1\n"
+    "when something is wrong.\n" },
+  { "version", cmd_version, "Usage: creel version [--json]\nShows the versions of this program and of the service.\n" },
+  { "help", cmd_help, "Usage: creel help [VERB]\nExplains a verb.\n" },
+  { NULL, NULL, NULL },
+};
+
+const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
+                           "Holds agents in microVMs: own kernel, no network card, your folder, no keys.\n"
+                           "\n"
+                           "Sandboxes\n"
+                           "  create AGENT [PATH...]     make one             ls        list them\n"
+                           "  run NAME | AGENT [PATH]    attach, or make one  inspect   show one\n"
+                           "  exec NAME COMMAND...       run a command        logs      what happened\n"
+                           "  start, stop, restart, rm   its life\n"
+                           "Network\n"
+                           "  network proxy NAME ...     what it may reach\n"
+                           "  network check NAME URL     would that go through?\n"
+                           "  network log NAME           what it asked for\n"
+                           "Keys and images\n"
+                           "  secret set | ls | rm       keys in your keyring\n"
+                           "  image build | import | ls | inspect | rm\n"
+                           "This machine\n"
+                           "  doctor                     what is missing, and what to do\n"
+                           "  version, help [VERB]\n"
+                           "\n"
+                           "Everywhere: --json, -q --quiet, --no-ask-password, -h --help. See man creel.\n";
+
+int
+cmd_help (Cli *cli, char **args)
+{
+  g_autofree char *name = args[1] != NULL ? g_strjoinv (" ", args + 1) : NULL;
+  gboolean found = name == NULL;
+
+  if (name == NULL || g_str_has_prefix (name, "-"))
+    {
+      fputs (cli_summary, stdout);
+      return CLI_OK;
+    }
+  for (const CliVerb *verb = cli_verbs; verb->name != NULL; verb++)
+    /* "network" alone explains all its verbs */
+    if (g_str_equal (verb->name, name) || (g_str_has_prefix (verb->name, name) && verb->name[strlen (name)] == ' '))
+      {
+        if (found)
+          putchar ('\n');
+        fputs (verb->help, stdout);
+        found = TRUE;
+      }
+  return found ? CLI_OK : cli_fail_with (CLI_USAGE, "There is no verb \"%s\"; see: creel help", name);
+}
