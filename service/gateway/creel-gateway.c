@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-gateway.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "creel-channel-stream.h"
+#include "creel-control.h"
+#include "creel-error.h"
+#include "creel-guest-config.h"
+#include "creel-keepsake.h"
+#include "creel-link.h"
+#include "creel-names.h"
+#include "creel-network-check.h"
+
+#define STREAMS_MAX 1024
+#define PROXY_AUTHORITY "proxy:" G_STRINGIFY (CREEL_GUEST_PROXY_PORT)
+
+struct _CreelGateway
+{
+  char *name;
+  CreelDefinition *definition; /* NULL: could not be read */
+  CreelImageConfig *image;
+  char *problem; /* why everything is denied, or NULL */
+  GPtrArray *credentials;
+  CreelKeepsake *keepsake;
+  CreelCa *ca;
+  CreelAudit *audit;
+  CreelProxy *proxy;
+  CreelLink *egress;
+  CreelControl *control;
+  guint32 next_id;
+  void (*changed) (gpointer user_data);
+  gpointer changed_data;
+};
+
+static void
+notify_changed (CreelGateway *self)
+{
+  if (self->changed != NULL)
+    self->changed (self->changed_data);
+}
+
+/* definition, policy, credentials */
+
+static gboolean
+load_credentials (CreelGateway *self, const CreelDefinition *definition, GPtrArray *credentials, GError **error)
+{
+  gboolean added = FALSE;
+
+  for (gsize i = 0; definition->credentials != NULL && definition->credentials[i] != NULL; i++)
+    {
+      CreelCredential *credential = creel_definition_find_credential (definition, definition->credentials[i], error);
+      char *placeholder;
+
+      if (credential == NULL)
+        return FALSE;
+      g_ptr_array_add (credentials, credential);
+      if (g_hash_table_contains (self->keepsake->placeholders, credential->name))
+        continue;
+      placeholder = creel_guest_config_make_placeholder (credential, error);
+      if (placeholder == NULL)
+        return FALSE;
+      g_hash_table_insert (self->keepsake->placeholders, g_strdup (credential->name), placeholder);
+      added = TRUE;
+    }
+  if (added)
+    {
+      g_autoptr (GError) local_error = NULL;
+
+      /* without it programs lose their keys' stand-ins when this process dies: worth a warning, not a refusal */
+      if (!creel_keepsake_store (self->keepsake, &local_error))
+        g_warning ("%s", local_error->message);
+    }
+  return TRUE;
+}
+
+static gboolean
+load (CreelGateway *self, GError **error)
+{
+  g_autoptr (CreelDefinition) definition = creel_definition_load (self->name, error);
+  g_autoptr (CreelImageConfig) image = NULL;
+  g_autoptr (GPtrArray) credentials = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_credential_free);
+
+  if (definition == NULL)
+    return FALSE;
+  if (definition->image_id != NULL && definition->image_id[0] != '\0')
+    {
+      image = creel_image_config_load (definition->image_id, error);
+      if (image == NULL)
+        return FALSE;
+    }
+  if (!load_credentials (self, definition, credentials, error))
+    return FALSE;
+
+  creel_definition_free (self->definition);
+  self->definition = g_steal_pointer (&definition);
+  g_clear_pointer (&self->image, creel_image_config_free);
+  self->image = g_steal_pointer (&image);
+  g_clear_pointer (&self->credentials, g_ptr_array_unref);
+  self->credentials = g_steal_pointer (&credentials);
+  creel_proxy_set_credentials (self->proxy, self->credentials, self->keepsake->placeholders);
+  creel_proxy_set_policy (self->proxy, self->definition->policy, self->definition->bypass);
+  return TRUE;
+}
+
+gboolean
+creel_gateway_reload (CreelGateway *self, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  gboolean good = load (self, &local_error);
+
+  g_clear_pointer (&self->problem, g_free);
+  if (!good)
+    {
+      /* the old definition stays for the guest's configuration only */
+      creel_proxy_set_policy (self->proxy, NULL, NULL);
+      self->problem = g_strdup_printf ("Everything is denied: %s", local_error->message);
+      g_warning ("%s", self->problem);
+      g_propagate_error (error, g_steal_pointer (&local_error));
+    }
+  notify_changed (self);
+  return good;
+}
+
+GVariant *
+creel_gateway_check (CreelGateway *self, const char *url, const char *method, GError **error)
+{
+  g_autoptr (CreelPolicy) nothing = NULL;
+
+  if (self->problem == NULL && self->definition != NULL)
+    return creel_network_check (self->definition->policy, url, method, error);
+  nothing = creel_policy_new (CREEL_VERDICT_DENY);
+  return creel_network_check (nothing, url, method, error);
+}
+
+/* the guest */
+
+static GByteArray *
+make_configuration (gpointer user_data)
+{
+  CreelGateway *self = user_data;
+  g_autoptr (CreelDefinition) empty = NULL;
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) placeholders = NULL;
+
+  for (guint i = 0; self->credentials != NULL && i < self->credentials->len; i++)
+    {
+      const CreelCredential *credential = self->credentials->pdata[i];
+      const char *placeholder = g_hash_table_lookup (self->keepsake->placeholders, credential->name);
+
+      for (gsize j = 0; credential->variables != NULL && credential->variables[j] != NULL; j++)
+        {
+          g_autofree char *pair = g_strconcat (credential->variables[j], "=", placeholder, NULL);
+
+          g_strv_builder_add (builder, pair);
+        }
+    }
+  placeholders = g_strv_builder_end (builder);
+  if (self->definition == NULL)
+    empty = creel_definition_new (self->name);
+  return creel_guest_config_build (self->definition != NULL ? self->definition : empty, self->image,
+                                   (const char *const *) placeholders, creel_ca_get_certificate (self->ca),
+                                   g_get_real_time ());
+}
+
+static void
+on_control_changed (CreelControl *control, gpointer user_data)
+{
+  CreelGateway *self = user_data;
+
+  if (self->control != NULL)
+    notify_changed (self);
+}
+
+static const CreelControlHandler control_handler = { make_configuration, on_control_changed };
+
+static const char *
+find_way (const CreelHead *head)
+{
+  for (size_t i = 0; i < head->n_headers; i++)
+    if (strcmp (head->headers[i].name, "creel-way") == 0)
+      return head->headers[i].value;
+  return NULL;
+}
+
+static void
+on_egress_request (CreelLink *link, CreelStream *stream, const CreelHead *head, gpointer user_data)
+{
+  CreelGateway *self = user_data;
+  const char *way = find_way (head);
+  gboolean to_proxy;
+  CreelChannelStream *io;
+
+  if (head->method == NULL || strcmp (head->method, "CONNECT") != 0 || head->authority == NULL)
+    {
+      creel_stream_reset (stream, CREEL_STREAM_PROTOCOL_ERROR);
+      return;
+    }
+  /* the way is what the guest says and only tells how to read the bytes: both ways meet the same policy */
+  to_proxy = way != NULL ? strcmp (way, "proxy") == 0 : strcmp (head->authority, PROXY_AUTHORITY) == 0;
+  if (creel_channel_stream_get_n_alive () >= STREAMS_MAX)
+    {
+      creel_stream_reset (stream, CREEL_STREAM_REFUSED);
+      return;
+    }
+  if (creel_stream_respond (stream, 200, NULL, 0, true) < 0)
+    return;
+  io = creel_channel_stream_new (stream);
+  creel_proxy_accept (self->proxy, G_IO_STREAM (io), head->authority, to_proxy ? CREEL_WAY_PROXY : CREEL_WAY_TRANSPARENT);
+  g_object_unref (io);
+}
+
+static void
+on_egress_closed (CreelLink *link, const char *reason, gpointer user_data)
+{
+  CreelGateway *self = user_data;
+
+  g_message ("The egress channel ended: %s", reason);
+  creel_proxy_abort_all (self->proxy);
+}
+
+static const CreelLinkHandler egress_handler = { NULL, on_egress_closed, on_egress_request };
+
+/* life */
+
+static gboolean
+set_up_ca (CreelGateway *self, int keepsake_fd, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GBytes) state = NULL;
+
+  if (keepsake_fd >= 0)
+    {
+      self->keepsake = creel_keepsake_read (keepsake_fd, &local_error);
+      close (keepsake_fd);
+      if (self->keepsake != NULL && self->keepsake->ca != NULL)
+        {
+          state = g_bytes_new (self->keepsake->ca, strlen (self->keepsake->ca));
+          self->ca = creel_ca_import (state, &local_error);
+          if (self->ca != NULL)
+            return TRUE;
+        }
+      g_warning ("Cannot take over from the last gateway: %s",
+                 local_error != NULL ? local_error->message : "no CA in the kept state");
+      g_clear_pointer (&state, g_bytes_unref);
+      g_clear_pointer (&self->keepsake, creel_keepsake_free);
+    }
+  self->keepsake = creel_keepsake_new ();
+  self->ca = creel_ca_new (self->name, error);
+  if (self->ca == NULL)
+    return FALSE;
+  state = creel_ca_export (self->ca);
+  self->keepsake->ca = g_strndup (g_bytes_get_data (state, NULL), g_bytes_get_size (state));
+  g_clear_error (&local_error);
+  if (!creel_keepsake_store (self->keepsake, &local_error))
+    g_warning ("%s", local_error->message);
+  return TRUE;
+}
+
+CreelGateway *
+creel_gateway_new (const char *name, int egress_fd, int control_fd, int keepsake_fd, GError **error)
+{
+  g_autoptr (CreelGateway) self = g_new0 (CreelGateway, 1);
+
+  self->name = g_strdup (name);
+  /* ids of a gateway that died may still end in the guest */
+  self->next_id = g_random_int_range (1, 1 << 30);
+  if (!set_up_ca (self, keepsake_fd, error))
+    return NULL;
+  self->audit = creel_audit_new (name, NULL);
+  self->proxy = creel_proxy_new (name, self->ca, self->audit);
+  creel_gateway_reload (self, NULL);
+  self->egress = creel_link_new (egress_fd, FALSE, &egress_handler, self);
+  self->control = creel_control_new (control_fd, &control_handler, self);
+  return g_steal_pointer (&self);
+}
+
+void
+creel_gateway_free (CreelGateway *self)
+{
+  if (self == NULL)
+    return;
+  self->changed = NULL;
+  g_clear_pointer (&self->control, creel_control_free);
+  g_clear_pointer (&self->egress, creel_link_free);
+  if (self->proxy != NULL)
+    creel_proxy_abort_all (self->proxy);
+  g_clear_object (&self->proxy);
+  g_clear_pointer (&self->audit, creel_audit_unref);
+  g_clear_pointer (&self->ca, creel_ca_unref);
+  g_clear_pointer (&self->keepsake, creel_keepsake_free);
+  g_clear_pointer (&self->credentials, g_ptr_array_unref);
+  g_clear_pointer (&self->image, creel_image_config_free);
+  g_clear_pointer (&self->definition, creel_definition_free);
+  g_free (self->problem);
+  g_free (self->name);
+  g_free (self);
+}
+
+void
+creel_gateway_set_changed_func (CreelGateway *self, void (*changed) (gpointer user_data), gpointer user_data)
+{
+  self->changed = changed;
+  self->changed_data = user_data;
+}
+
+const char *
+creel_gateway_get_state (CreelGateway *self)
+{
+  return creel_control_get_state (self->control);
+}
+
+char *
+creel_gateway_make_status_text (CreelGateway *self)
+{
+  const char *text = creel_control_get_status_text (self->control);
+
+  if (self->problem == NULL)
+    return g_strdup (text);
+  return text[0] == '\0' ? g_strdup (self->problem) : g_strdup_printf ("%s. %s", text, self->problem);
+}
+
+GVariant *
+creel_gateway_make_guest (CreelGateway *self)
+{
+  return creel_control_make_guest (self->control);
+}
+
+CreelProxy *
+creel_gateway_get_proxy (CreelGateway *self)
+{
+  return self->proxy;
+}
+
+char **
+creel_gateway_make_default_command (CreelGateway *self)
+{
+  return creel_guest_config_default_command (self->definition, self->image);
+}
+
+CreelSession *
+creel_gateway_start_session (CreelGateway *self, CreelExec *exec, int ret_fds[3], const CreelSessionHandler *handler,
+                             gpointer user_data, GError **error)
+{
+  CreelChannel *channel = creel_control_get_channel (self->control, error);
+
+  if (channel == NULL)
+    return NULL;
+  return creel_session_start (channel, self->next_id++, exec, ret_fds, handler, user_data, error);
+}
+
+void
+creel_gateway_shutdown_async (CreelGateway *self, GAsyncReadyCallback callback, gpointer user_data)
+{
+  creel_control_shutdown_async (self->control, callback, user_data);
+}
+
+gboolean
+creel_gateway_shutdown_finish (GAsyncResult *result, GError **error)
+{
+  return creel_control_shutdown_finish (result, error);
+}
+
+void
+creel_gateway_stop (CreelGateway *self, const char *reason)
+{
+  creel_control_drop (self->control, reason);
+  creel_link_drop (self->egress, reason);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-network-check.h"
+
+#include <string.h>
+
+static CreelScheme
+take_scheme (const char **url, guint16 *ret_port)
+{
+  static const struct
+  {
+    const char *prefix;
+    CreelScheme scheme;
+    guint16 port;
+  } schemes[] = {
+    { "https://", CREEL_SCHEME_HTTPS, 443 },
+    { "http://", CREEL_SCHEME_HTTP, 80 },
+    { "tcp://", CREEL_SCHEME_TCP, 0 },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (schemes); i++)
+    if (g_ascii_strncasecmp (*url, schemes[i].prefix, strlen (schemes[i].prefix)) == 0)
+      {
+        *url += strlen (schemes[i].prefix);
+        *ret_port = schemes[i].port;
+        return schemes[i].scheme;
+      }
+  *ret_port = 443;
+  return CREEL_SCHEME_UNKNOWN;
+}
+
+GVariant *
+creel_network_check (const CreelPolicy *policy, const char *url, const char *method, GError **error)
+{
+  static const char *const verdicts[] = { "deny", "ask", "allow" };
+  g_auto (CreelDecision) decision = { 0 };
+  g_autoptr (CreelHost) host = NULL;
+  g_autofree char *path = NULL;
+  GVariantBuilder builder;
+  guint16 port;
+  CreelScheme scheme = take_scheme (&url, &port);
+  gsize authority = strcspn (url, "/?#");
+
+  host = creel_host_parse_authority (url, authority, port, &port, error);
+  if (host == NULL)
+    return NULL;
+  if (scheme == CREEL_SCHEME_UNKNOWN)
+    scheme = port == 80 ? CREEL_SCHEME_HTTP : CREEL_SCHEME_HTTPS;
+  if (scheme != CREEL_SCHEME_TCP)
+    {
+      g_autofree char *raw = g_strndup (url + authority, strcspn (url + authority, "?#"));
+
+      path = creel_path_canonicalize (raw[0] == '\0' ? "/" : raw, error);
+      if (path == NULL)
+        return NULL;
+    }
+  creel_policy_decide (policy, scheme, host, port, method[0] != '\0' ? method : "GET", path, &decision);
+
+  g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
+  g_variant_builder_add (&builder, "{sv}", "verdict", g_variant_new_string (verdicts[MIN (decision.verdict, 2)]));
+  g_variant_builder_add (&builder, "{sv}", "rule", g_variant_new_string (decision.rule != NULL ? decision.rule : ""));
+  g_variant_builder_add (&builder, "{sv}", "origin", g_variant_new_string (decision.origin != NULL ? decision.origin : ""));
+  g_variant_builder_add (&builder, "{sv}", "reason", g_variant_new_string (decision.reason != NULL ? decision.reason : ""));
+  return g_variant_builder_end (&builder);
+}
