@@ -14,7 +14,7 @@ set -uo pipefail
 
 E2E_TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 E2E_NAME=$(basename "$(dirname "$(readlink -f "$0")")")
-: "${CREEL_BED:=bedtests}" "${CREEL_ARTIFACTS:=$E2E_TOP/build-tests/artifacts}" "${E2E_TIMEOUT:=150}"
+: "${CREEL_BED:=bedtests}" "${CREEL_ARTIFACTS:=$E2E_TOP/build-release/artifacts}" "${E2E_TIMEOUT:=150}"
 export BED_CMD_TIMEOUT=$E2E_TIMEOUT
 e2e_n=0 e2e_failed=0 e2e_out=$(mktemp "/tmp/creel-e2e.XXXXXX")
 
