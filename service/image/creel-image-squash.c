@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-image-squash.h"
+#include "creel-error.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BLOCK (128 * 1024)
+#define STDERR_MAX 4096
+
+typedef struct
+{
+  CreelImageReport *report;
+  pid_t pid; /* of mksquashfs */
+  int input; /* the tar goes here */
+  int noise; /* what it says, a temporary file */
+  struct archive *tar;
+  guint64 done, total;
+} Squash;
+
+/* ---- the child ---- */
+
+static gboolean
+fail (GError **error, const char *what)
+{
+  g_set_error (error, CREEL_ERROR,
+               errno == ENOSPC || errno == EDQUOT ? CREEL_ERROR_NO_SPACE : CREEL_ERROR_FAILED,
+               "%s: %s", what, g_strerror (errno));
+  return FALSE;
+}
+
+static gboolean
+start (Squash *self, const CreelImageInode *root, gint64 newest, int out, GError **error)
+{
+  g_autofree char *mode = g_strdup_printf ("%o", root->mode & 07777);
+  g_autofree char *uid = g_strdup_printf ("%u", root->uid);
+  g_autofree char *gid = g_strdup_printf ("%u", root->gid);
+  /* mksquashfs gives the root directory the present time whatever -root-time says, and two imports
+   * would differ. Clamping to the newest time in the image mends that and touches nothing else. */
+  g_autofree char *epoch = g_strdup_printf ("SOURCE_DATE_EPOCH=%" G_GINT64_FORMAT, newest);
+  const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", epoch,
+                                      NULL };
+  /* clang-format off */
+  const char *const argv[] = {
+    "mksquashfs", "-", "/proc/self/fd/3", "-tar", "-noappend", "-quiet", "-no-progress", "-no-recovery",
+    "-no-exports", "-exit-on-error", "-comp", "zstd", "-Xcompression-level", "3", "-mem", "512M",
+    "-root-mode", mode, "-root-uid", uid, "-root-gid", gid, NULL,
+  };
+  /* clang-format on */
+  int pipes[2];
+
+  self->noise = memfd_create ("mksquashfs", MFD_CLOEXEC);
+  if (self->noise < 0 || pipe2 (pipes, O_CLOEXEC) < 0)
+    return fail (error, "Cannot start mksquashfs");
+  fcntl (pipes[1], F_SETPIPE_SZ, 1024 * 1024);
+  self->input = pipes[1];
+  self->pid = fork ();
+  if (self->pid < 0)
+    {
+      close (pipes[0]);
+      return fail (error, "Cannot start mksquashfs");
+    }
+  if (self->pid == 0)
+    {
+      /* Copies above all numbers that are replaced below, so that none is overwritten before it is
+       * used. */
+      int in = fcntl (pipes[0], F_DUPFD, 10), file = fcntl (out, F_DUPFD, 10),
+          noise = fcntl (self->noise, F_DUPFD, 10);
+
+      prctl (PR_SET_PDEATHSIG, SIGKILL);
+      signal (SIGPIPE, SIG_DFL);
+      signal (SIGTERM, SIG_DFL);
+      if (in < 0 || file < 0 || noise < 0 || dup2 (in, 0) < 0 || dup2 (noise, 1) < 0 ||
+          dup2 (noise, 2) < 0 || dup2 (file, 3) < 0 || close_range (4, G_MAXUINT, 0) < 0)
+        _exit (126);
+      execvpe ("mksquashfs", (char *const *)argv, (char *const *)environment);
+      _exit (127);
+    }
+  close (pipes[0]);
+  return TRUE;
+}
+
+/* Waits for mksquashfs and says why it failed. */
+static gboolean
+finish (Squash *self, GError **error)
+{
+  char text[STDERR_MAX];
+  g_autofree char *quoted = NULL;
+  gssize n;
+  int status;
+
+  while (waitpid (self->pid, &status, 0) < 0 && errno == EINTR)
+    ;
+  self->pid = 0;
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
+    return TRUE;
+  if (WIFEXITED (status) && WEXITSTATUS (status) == 127)
+    {
+      g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
+                   "mksquashfs is not installed; install squashfs-tools");
+      return FALSE;
+    }
+  n = MAX (pread (self->noise, text, sizeof text - 1, 0), 0);
+  text[n] = '\0';
+  if (strstr (text, "No space left") != NULL || strstr (text, "Disk quota exceeded") != NULL)
+    {
+      g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE,
+                   "The disk of the image store is full; free some space or remove images");
+      return FALSE;
+    }
+  quoted = creel_image_quote (g_strstrip (text));
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "mksquashfs failed (status %d): %s",
+               WIFEXITED (status) ? WEXITSTATUS (status) : -WTERMSIG (status), quoted);
+  return FALSE;
+}
+
+/* ---- the tar ---- */
+
+static la_ssize_t
+on_write (struct archive *archive, void *user_data, const void *buffer, size_t length)
+{
+  Squash *self = user_data;
+  gssize n;
+
+  do
+    n = write (self->input, buffer, length);
+  while (n < 0 && errno == EINTR);
+  if (n < 0)
+    archive_set_error (archive, errno, "%s", g_strerror (errno));
+  return n;
+}
+
+/* A failed write means that mksquashfs has ended; finish () then tells why. */
+static gboolean
+write_header (Squash *self, const CreelImageNode *node, const char *hardlink)
+{
+  const CreelImageInode *inode = node->inode;
+  struct archive_entry *entry = archive_entry_new ();
+  g_autofree char *path = creel_image_node_path (node);
+  int r;
+
+  archive_entry_set_pathname (entry, path);
+  archive_entry_set_filetype (entry, inode->mode & S_IFMT);
+  archive_entry_set_perm (entry, inode->mode & 07777);
+  archive_entry_set_uid (entry, inode->uid);
+  archive_entry_set_gid (entry, inode->gid);
+  archive_entry_set_mtime (entry, inode->mtime, 0);
+  archive_entry_set_size (entry, 0);
+  if (hardlink != NULL)
+    archive_entry_set_hardlink (entry, hardlink);
+  else if (S_ISLNK (inode->mode))
+    archive_entry_set_symlink (entry, inode->target);
+  else if (S_ISREG (inode->mode))
+    archive_entry_set_size (entry, inode->size);
+  for (guint i = 0; hardlink == NULL && inode->xattrs != NULL && i < inode->xattrs->len; i++)
+    {
+      const CreelImageXattr *xattr = inode->xattrs->pdata[i];
+      gsize size;
+      gconstpointer value = g_bytes_get_data (xattr->value, &size);
+
+      archive_entry_xattr_add_entry (entry, xattr->name, value, size);
+    }
+  r = archive_write_header (self->tar, entry);
+  archive_entry_free (entry);
+  return r >= ARCHIVE_WARN;
+}
+
+static gboolean
+changed (GError **error)
+{
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
+               "The archive changed while it was read; import it again");
+  return FALSE;
+}
+
+/* FALSE without an error: mksquashfs has ended. */
+static gboolean
+write_data (Squash *self, CreelImageReader *reader, guint64 size, guint8 *buffer, GError **error)
+{
+  while (size > 0)
+    {
+      gssize n = creel_image_reader_read (reader, buffer, MIN (size, BLOCK), error);
+
+      if (n < 0)
+        return FALSE;
+      if (n == 0)
+        return changed (error);
+      for (gssize done = 0; done < n;)
+        {
+          la_ssize_t written = archive_write_data (self->tar, buffer + done, n - done);
+
+          if (written <= 0)
+            return FALSE;
+          done += written;
+        }
+      size -= n;
+      self->done += n;
+      creel_image_report_progress (self->report, "packing", self->done, self->total);
+    }
+  return TRUE;
+}
+
+static gboolean
+write_files (Squash *self, CreelImageArchive *archive, GPtrArray *files, GError **error)
+{
+  g_autofree guint8 *buffer = g_malloc (BLOCK);
+  guint next = 0;
+
+  while (next < files->len)
+    {
+      guint layer = ((CreelImageNode *)files->pdata[next])->inode->layer;
+      const CreelImageLayer *source = archive->layers->pdata[layer - 1];
+      g_autoptr (CreelImageReader) reader =
+          creel_image_reader_new (archive->source, source->member, NULL, error);
+
+      if (reader == NULL)
+        return FALSE;
+      for (guint index = 0; next < files->len; index++)
+        {
+          const CreelImageNode *node = files->pdata[next];
+          struct archive_entry *entry;
+
+          if (node->inode->layer != layer)
+            break;
+          if (!creel_image_reader_next (reader, &entry, error))
+            return FALSE;
+          if (entry == NULL)
+            return changed (error);
+          if (index != node->inode->index)
+            continue;
+          if (archive_entry_filetype (entry) != AE_IFREG ||
+              (guint64)archive_entry_size (entry) != node->inode->size)
+            return changed (error);
+          if (!write_header (self, node, NULL) ||
+              !write_data (self, reader, node->inode->size, buffer, error))
+            return FALSE;
+          next++;
+        }
+    }
+  return TRUE;
+}
+
+static gboolean
+write_tar (Squash *self, CreelImageArchive *archive, CreelImageList *list, GError **error)
+{
+  self->tar = archive_write_new ();
+  archive_write_set_format_pax_restricted (self->tar);
+  archive_write_set_bytes_per_block (self->tar, BLOCK);
+  if (archive_write_open (self->tar, self, NULL, on_write, NULL) != ARCHIVE_OK)
+    return FALSE;
+  for (guint i = 0; i < list->plain->len; i++)
+    if (!write_header (self, list->plain->pdata[i], NULL))
+      return FALSE;
+  if (!write_files (self, archive, list->files, error))
+    return FALSE;
+  for (guint i = 0; i < list->links->len; i++)
+    {
+      const CreelImageNode *node = list->links->pdata[i];
+      g_autofree char *path = creel_image_node_path (node->inode->first);
+
+      if (!write_header (self, node, path))
+        return FALSE;
+    }
+  return archive_write_close (self->tar) == ARCHIVE_OK;
+}
+
+gboolean
+creel_image_squash (CreelImageArchive *archive, CreelImageTree *tree, CreelImageList *list, int out,
+                    CreelImageReport *report, GError **error)
+{
+  Squash self = { .report = report, .input = -1, .noise = -1, .total = list->size };
+  gboolean written = FALSE, good = FALSE;
+
+  creel_image_source_set_quiet (archive->source);
+  if (start (&self, creel_image_tree_get_root (tree)->inode, list->newest, out, error))
+    {
+      g_autoptr (GError) read_error = NULL;
+
+      creel_image_report_progress (report, "packing", 0, self.total);
+      written = write_tar (&self, archive, list, &read_error);
+      /* An unfinished tar would be packed as if it were whole. */
+      if (!written && read_error != NULL)
+        kill (self.pid, SIGKILL);
+      if (self.tar != NULL)
+        {
+          archive_write_fail (self.tar);
+          archive_write_free (self.tar);
+        }
+      close (self.input);
+      good = finish (&self, read_error == NULL ? error : NULL);
+      if (read_error != NULL)
+        g_propagate_error (error, g_steal_pointer (&read_error));
+      else if (good && !written)
+        g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "mksquashfs ended early");
+      good = good && written;
+    }
+  else if (self.input >= 0)
+    close (self.input);
+  if (self.noise >= 0)
+    close (self.noise);
+  if (good && fdatasync (out) < 0)
+    return fail (error, "Cannot write the image");
+  if (good)
+    creel_image_report_progress (report, "packing", self.total, self.total);
+  return good;
+}
+
+char *
+creel_image_squash_digest (int fd, GError **error)
+{
+  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autofree guint8 *buffer = g_malloc (BLOCK);
+  gint64 position = 0;
+  gssize n;
+
+  while ((n = pread (fd, buffer, BLOCK, position)) != 0)
+    {
+      if (n < 0 && errno == EINTR)
+        continue;
+      if (n < 0)
+        {
+          fail (error, "Cannot read the image back");
+          return NULL;
+        }
+      g_checksum_update (checksum, buffer, n);
+      position += n;
+    }
+  return g_strdup (g_checksum_get_string (checksum));
+}
