@@ -38,7 +38,7 @@ char *
 creel_text_clean_line (const char *data, gssize length, gsize max)
 {
   gsize size = length < 0 ? strlen (data) : (gsize) length;
-  g_autofree char *valid = g_utf8_make_valid (data, MIN (size, max));
+  g_autofree char *valid = creel_text_clean_output (data, size, max);
   GString *line = g_string_new (NULL);
 
   for (const char *p = valid; *p != '\0'; p = g_utf8_next_char (p))
