@@ -88,6 +88,12 @@ box() {
     ok "create $name" as alice creel create --name "$name" "$@" shell /home/alice/work
 }
 unbox() { local name; for name; do as alice creel rm --force "$name" < /dev/null > /dev/null 2>&1; done; return 0; }
+# in_box NAME CMD...: as alice, in the guest. guest_sh NAME SCRIPT
+in_box() { as alice creel exec "$@"; }
+guest_sh() { as alice creel exec "$1" sh -c "$2"; }
+# What a boot does not bring back by itself
+login_all() { bed login bob && bed login alice && root systemctl start creel-test-origin < /dev/null; }
+origin_log() { cat "${BED_HOME:-/var/tmp/creel-bed}/$CREEL_BED/root/opt/origin/requests.log"; }
 
 e2e_end() {
     local s=$?
