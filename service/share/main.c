@@ -31,7 +31,7 @@
 #include "creel-virtiofsd.h"
 #include "creel-workspace.h"
 
-#define EXIT_SETUP 1 /* after a line that says why */
+#define EXIT_SETUP 1 /* after a line that says why; CreelWorkspaceStatus when the directory cannot be shared */
 #define EXIT_USAGE 2
 
 typedef struct
@@ -66,27 +66,20 @@ parse_number (const char *text, unsigned *ret_number)
 
 /* ---- in the namespaces ---- */
 
-/* The directory, opened with the rights of the owner and no others */
+/* The directory, opened with the rights of the owner and no others. 0, or the exit code after a line that says why. */
 static int
-open_as_owner (const Share *share)
+open_as_owner (const Share *share, int *ret_fd)
 {
   CreelWorkspaceStatus status;
-  int fd = -1;
 
   if (setresgid (0, CREEL_SHARE_UID, 0) < 0 || setresuid (0, CREEL_SHARE_UID, 0) < 0)
-    {
-      failed ("become the owner");
-      return -1;
-    }
-  status = creel_workspace_open (share->path, CREEL_SHARE_UID, &fd);
+    return failed ("become the owner"), EXIT_SETUP;
+  status = creel_workspace_open (share->path, CREEL_SHARE_UID, ret_fd);
   if (setresuid (0, 0, 0) < 0 || setresgid (0, 0, 0) < 0)
-    {
-      failed ("be the namespace's root");
-      return -1;
-    }
+    return failed ("be the namespace's root"), EXIT_SETUP;
   if (status != CREEL_WORKSPACE_OK)
     fprintf (stderr, "creel-share: workspace %s %s\n", share->path, creel_workspace_explain (status));
-  return fd;
+  return (int) status;
 }
 
 static int
@@ -94,13 +87,15 @@ serve (const Share *share)
 {
   const char *argv[CREEL_VIRTIOFSD_MAX_ARGUMENTS];
   const char *const environment[] = { "LC_ALL=C", NULL };
-  int fd;
+  int fd = -1, status;
 
   prctl (PR_SET_PDEATHSIG, SIGKILL);
   if (setgroups (0, NULL) < 0 || setresgid (0, 0, 0) < 0 || setresuid (0, 0, 0) < 0)
     return failed ("be the namespace's root"), EXIT_SETUP;
-  fd = open_as_owner (share);
-  if (fd < 0 || !creel_share_root_enter (fd, share->read_only))
+  status = open_as_owner (share, &fd);
+  if (status != 0)
+    return status;
+  if (!creel_share_root_enter (fd, share->read_only))
     return EXIT_SETUP;
   /* Nothing but the three standard streams and the socket goes into virtiofsd; the socket is number 3 there */
   if (share->socket != 3 && dup3 (share->socket, 3, O_CLOEXEC) < 0)
