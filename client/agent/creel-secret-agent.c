@@ -114,7 +114,7 @@ on_looked_up (GObject *source, GAsyncResult *result, gpointer user_data)
   if (g_strcmp0 (g_dbus_method_invocation_get_sender (invocation), self->service_owner) != 0)
     {
       close (fd);
-      g_dbus_method_invocation_return_error_literal (g_steal_pointer (&invocation), CREEL_ERROR, CREEL_ERROR_NOT_AUTHORIZED,
+      g_dbus_method_invocation_return_error_literal (g_steal_pointer (&invocation), G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
                                                      "Only the Creel service may ask for keys");
       return;
     }
@@ -144,7 +144,7 @@ on_handle_get_secret (CreelDBusAgent *skeleton, GDBusMethodInvocation *invocatio
   CreelSecretAgent *self = CREEL_SECRET_AGENT (user_data);
 
   if (self->service_owner == NULL || g_strcmp0 (g_dbus_method_invocation_get_sender (invocation), self->service_owner) != 0)
-    g_dbus_method_invocation_return_error_literal (invocation, CREEL_ERROR, CREEL_ERROR_NOT_AUTHORIZED,
+    g_dbus_method_invocation_return_error_literal (invocation, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
                                                    "Only the Creel service may ask for keys");
   else if (!name_is_plain (credential) || !name_is_plain (sandbox) || (flags & ~1U) != 0)
     g_dbus_method_invocation_return_error_literal (invocation, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,

@@ -286,16 +286,26 @@ fail_exec (const GError *error)
   return status == CLI_FAILED || status == CLI_USAGE ? CLI_EXEC_FAILED : status;
 }
 
+/* g_unix_fd_list_get() would leave a second copy in the list, and the end of a pipe would never be seen. */
 static int
-take_fd (GUnixFDList *fds, GVariant *handle)
+take_fd (int *fds, int n_fds, GVariant *handle)
 {
-  return g_unix_fd_list_get (fds, g_variant_get_handle (handle), NULL);
+  int index = g_variant_get_handle (handle), fd = -1;
+
+  if (index >= 0 && index < n_fds)
+    {
+      fd = fds[index];
+      fds[index] = -1;
+    }
+  return fd;
 }
 
 static int
-attach_and_wait (Attach *attach, const CliSession *session, GUnixFDList *fds, GVariant *in, GVariant *out, GVariant *err)
+attach_and_wait (Attach *attach, const CliSession *session, GUnixFDList *list, GVariant *in, GVariant *out, GVariant *err)
 {
-  int stdin_fd = take_fd (fds, in), stdout_fd = take_fd (fds, out), stderr_fd = take_fd (fds, err);
+  int n_fds = 0;
+  g_autofree int *fds = list != NULL ? g_unix_fd_list_steal_fds (list, &n_fds) : NULL;
+  int stdin_fd = take_fd (fds, n_fds, in), stdout_fd = take_fd (fds, n_fds, out), stderr_fd = take_fd (fds, n_fds, err);
   GVariant *early = g_hash_table_lookup (attach->exits, attach->path);
 
   if (stdin_fd < 0 || stdout_fd < 0 || stderr_fd < 0)

@@ -143,10 +143,12 @@ const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
 int
 cmd_help (Cli *cli, char **args)
 {
-  g_autofree char *name = args[1] != NULL ? g_strjoinv (" ", args + 1) : NULL;
-  gboolean found = name == NULL;
+  g_autofree char *name = NULL;
+  gboolean found = FALSE;
 
-  if (name == NULL || g_str_has_prefix (name, "-"))
+  if (args[1] != NULL)
+    name = args[1][0] == '-' ? g_strdup ("help") : g_strjoinv (" ", args + 1);
+  if (name == NULL)
     {
       fputs (cli_summary, stdout);
       return CLI_OK;
