@@ -93,7 +93,7 @@ load (CreelGateway *self, GError **error)
   if (!load_credentials (self, definition, credentials, error))
     return FALSE;
 
-  creel_definition_free (self->definition);
+  g_clear_pointer (&self->definition, creel_definition_free);
   self->definition = g_steal_pointer (&definition);
   g_clear_pointer (&self->image, creel_image_config_free);
   self->image = g_steal_pointer (&image);

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The gateway's D-Bus face with a real gateway behind it, a guest in this process, and a proxy that only remembers. */
+#include <fcntl.h>
+#include <gio/gunixconnection.h>
+#include <gio/gunixfdlist.h>
+#include <glib-unix.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "creel-error.h"
+#include "creel-gateway-bus.h"
+#include "creel-names.h"
+#include "fake-guest.h"
+#include "stand-in-proxy.h"
+
+#define INTERFACE "org.creel.Creel1.Gateway"
+#define DEFINITION "[X-Creel]\nOwner=1000\nImage=shell\nAllow=example.com\n"
+
+typedef struct
+{
+  char *root;
+  char *definition_path;
+  int control_fd; /* a copy: where the guest connects */
+  CreelGateway *gateway;
+  CreelGatewayBus *bus;
+  FakeGuest *guest;
+  GDBusConnection *a, *b;
+  guint exited_id;
+  GVariant *exited;
+} Fixture;
+
+static gboolean
+on_too_long (gpointer user_data)
+{
+  g_error ("The test hangs");
+  return G_SOURCE_REMOVE;
+}
+
+#define WAIT_UNTIL(condition)                                           \
+  G_STMT_START                                                          \
+  {                                                                     \
+    guint wait_id_ = g_timeout_add_seconds (30, on_too_long, NULL);     \
+    while (!(condition))                                                \
+      g_main_context_iteration (NULL, TRUE);                            \
+    g_source_remove (wait_id_);                                         \
+  }                                                                     \
+  G_STMT_END
+
+static void
+on_result (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GAsyncResult **) user_data = g_object_ref (result);
+}
+
+static GDBusConnection *
+connect_peer (Fixture *f, GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GSocket) socket = NULL;
+  g_autoptr (GSocketConnection) stream = NULL;
+  int pair[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+  socket = g_socket_new_from_fd (pair[1], NULL);
+  stream = g_socket_connection_factory_create_connection (socket);
+  creel_gateway_bus_take_connection (f->bus, pair[0]);
+  g_dbus_connection_new (G_IO_STREAM (stream), NULL, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, on_result,
+                         &result);
+  WAIT_UNTIL (result != NULL);
+  return g_dbus_connection_new_finish (result, error);
+}
+
+static void
+disconnect_peer (GDBusConnection **peer)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  g_dbus_connection_close (*peer, NULL, on_result, &result);
+  WAIT_UNTIL (result != NULL);
+  g_clear_object (peer);
+}
+
+static GVariant *
+call (GDBusConnection *peer, const char *interface, const char *method, GVariant *parameters, GUnixFDList **ret_fds,
+      GError **error)
+{
+  g_autoptr (GAsyncResult) result = NULL;
+
+  g_dbus_connection_call_with_unix_fd_list (peer, NULL, CREEL_GATEWAY_PATH, interface, method, parameters, NULL, 0, 20000,
+                                            NULL, NULL, on_result, &result);
+  WAIT_UNTIL (result != NULL);
+  return g_dbus_connection_call_with_unix_fd_list_finish (peer, ret_fds, result, error);
+}
+
+static GVariant *
+call_text (GDBusConnection *peer, const char *method, const char *parameters, GError **error)
+{
+  GVariant *value = g_variant_parse (NULL, parameters, NULL, NULL, NULL);
+
+  g_assert_nonnull (value);
+  return call (peer, INTERFACE, method, value, NULL, error);
+}
+
+static char *
+get_property (Fixture *f, const char *name)
+{
+  g_autoptr (GVariant) answer = call (f->a, "org.freedesktop.DBus.Properties", "Get",
+                                      g_variant_new ("(ss)", INTERFACE, name), NULL, NULL);
+  g_autoptr (GVariant) value = NULL;
+
+  g_assert_nonnull (answer);
+  g_variant_get (answer, "(v)", &value);
+  return g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_dup_string (value, NULL)
+                                                             : g_variant_print (value, FALSE);
+}
+
+static void
+on_exited (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *name,
+           GVariant *parameters, gpointer user_data)
+{
+  Fixture *f = user_data;
+
+  g_clear_pointer (&f->exited, g_variant_unref);
+  f->exited = g_variant_ref (parameters);
+}
+
+static void
+assert_exited (Fixture *f, guint id, int code, int signal, const char *message)
+{
+  g_autoptr (GVariant) expected = g_variant_ref_sink (g_variant_new ("(uiis)", id, code, signal, message));
+
+  WAIT_UNTIL (f->exited != NULL);
+  g_assert_cmpvariant (f->exited, expected);
+  g_clear_pointer (&f->exited, g_variant_unref);
+}
+
+static void
+write_definition (Fixture *f, const char *text)
+{
+  g_assert_true (g_file_set_contents (f->definition_path, text, -1, NULL));
+}
+
+static void
+connect_guest (Fixture *f)
+{
+  g_autofree char *path = g_build_filename (f->root, "control", NULL);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
+  int fd;
+
+  g_assert_true (g_socket_connect (socket, address, NULL, NULL));
+  fd = dup (g_socket_get_fd (socket));
+  g_unix_set_fd_nonblocking (fd, TRUE, NULL);
+  f->guest = fake_guest_new (fd);
+}
+
+static int
+listen_at (Fixture *f, const char *name)
+{
+  g_autofree char *path = g_build_filename (f->root, name, NULL);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
+
+  g_assert_true (g_socket_bind (socket, address, TRUE, NULL));
+  g_assert_true (g_socket_listen (socket, NULL));
+  return dup (g_socket_get_fd (socket));
+}
+
+static void
+set_up (Fixture *f, gconstpointer data)
+{
+  g_autofree char *directory = NULL;
+  g_autoptr (GError) error = NULL;
+
+  memset (&stand_in, 0, sizeof stand_in);
+  f->root = g_dir_make_tmp ("creel-session-XXXXXX", NULL);
+  g_setenv ("CREEL_ROOT", f->root, TRUE);
+  directory = g_build_filename (f->root, CREEL_SYSTEM_UNIT_DIR, "creel@box.service.d", NULL);
+  f->definition_path = g_build_filename (directory, CREEL_DEFINITION_FILE, NULL);
+  g_assert_cmpint (g_mkdir_with_parents (directory, 0755), ==, 0);
+  write_definition (f, DEFINITION);
+
+  f->gateway = creel_gateway_new ("box", -1, listen_at (f, "control"), -1, &error);
+  g_assert_no_error (error);
+  f->bus = creel_gateway_bus_new (f->gateway, -1, getuid ());
+  f->a = connect_peer (f, &error);
+  g_assert_no_error (error);
+  f->exited_id = g_dbus_connection_signal_subscribe (f->a, NULL, INTERFACE, "Exited", CREEL_GATEWAY_PATH, NULL, 0,
+                                                     on_exited, f, NULL);
+}
+
+static void
+set_up_ready (Fixture *f, gconstpointer data)
+{
+  set_up (f, data);
+  connect_guest (f);
+  WAIT_UNTIL (g_str_equal (creel_gateway_get_state (f->gateway), "ready"));
+}
+
+static void
+tear_down (Fixture *f, gconstpointer data)
+{
+  g_autofree char *control = g_build_filename (f->root, "control", NULL);
+
+  if (f->a != NULL)
+    {
+      g_dbus_connection_signal_unsubscribe (f->a, f->exited_id);
+      disconnect_peer (&f->a);
+    }
+  if (f->b != NULL)
+    disconnect_peer (&f->b);
+  for (int i = 0; i < 50; i++)
+    g_main_context_iteration (NULL, FALSE);
+  creel_gateway_bus_free (f->bus);
+  creel_gateway_free (f->gateway);
+  fake_guest_free (f->guest);
+  g_clear_pointer (&f->exited, g_variant_unref);
+  g_unlink (f->definition_path);
+  g_unlink (control);
+  for (char *directory = g_path_get_dirname (f->definition_path); strlen (directory) >= strlen (f->root);)
+    {
+      char *parent = g_path_get_dirname (directory);
+
+      g_rmdir (directory);
+      g_free (directory);
+      directory = parent;
+      if (strlen (parent) < strlen (f->root))
+        {
+          g_free (parent);
+          break;
+        }
+    }
+  g_unsetenv ("CREEL_ROOT");
+  g_free (f->definition_path);
+  g_free (f->root);
+}
+
+/* Runs words; gives the id and the three fds. */
+static guint
+exec (GDBusConnection *peer, const char *argv, int fds[3], GError **error)
+{
+  g_autoptr (GUnixFDList) list = NULL;
+  g_autofree char *text = g_strdup_printf ("(%s, @a{sv} {})", argv);
+  g_autoptr (GVariant) answer =
+      call (peer, INTERFACE, "Exec", g_variant_parse (G_VARIANT_TYPE ("(aaya{sv})"), text, NULL, NULL, NULL), &list, error);
+  int handles[3];
+  guint id;
+
+  if (answer == NULL)
+    return 0;
+  g_variant_get (answer, "(uhhh)", &id, &handles[0], &handles[1], &handles[2]);
+  for (int i = 0; i < 3; i++)
+    fds[i] = g_unix_fd_list_get (list, handles[i], NULL);
+  return id;
+}
+
+static void
+close_all (int fds[3])
+{
+  for (int i = 0; i < 3; i++)
+    close (fds[i]);
+}
+
+static void
+test_state (Fixture *f, gconstpointer data)
+{
+  g_autofree char *before = get_property (f, "State");
+  g_autofree char *after = NULL;
+  g_autofree char *guest = NULL;
+
+  g_assert_cmpstr (before, ==, "waiting");
+  g_assert_nonnull (stand_in.policy);
+  connect_guest (f);
+  WAIT_UNTIL (g_str_equal (creel_gateway_get_state (f->gateway), "ready"));
+  after = get_property (f, "State");
+  g_assert_cmpstr (after, ==, "ready");
+  guest = get_property (f, "Guest");
+  g_assert_nonnull (strstr (guest, "'6.1.0'"));
+}
+
+static void
+test_exec (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  char buffer[8];
+  int fds[3];
+  guint id = exec (f->a, "[b'both']", fds, &error);
+
+  g_assert_no_error (error);
+  assert_exited (f, id, 0, 0, "");
+  g_assert_cmpint (read (fds[1], buffer, sizeof buffer), ==, 3);
+  g_assert_cmpint (read (fds[1], buffer, sizeof buffer), ==, 0);
+  g_assert_cmpint (read (fds[2], buffer, sizeof buffer), ==, 3);
+  close_all (fds);
+
+  g_assert_cmpuint (exec (f->a, "[b'missing']", fds, &error), ==, 0);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_COMMAND);
+  g_clear_error (&error);
+  g_assert_cmpuint (exec (f->a, "[b'']", fds, &error), ==, 0);
+  g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+}
+
+static void
+test_not_ready (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  int fds[3];
+
+  g_assert_cmpuint (exec (f->a, "[b'both']", fds, &error), ==, 0);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING);
+}
+
+static void
+test_isolation (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *signal_text = NULL;
+  g_autofree char *hangup_text = NULL;
+  GPtrArray *paths = fake_guest_get_paths (f->guest);
+  g_autofree char *hangup = NULL;
+  int fds[3], other[3];
+  guint id = exec (f->a, "[b'hold']", fds, &error), other_id;
+
+  g_assert_no_error (error);
+  f->b = connect_peer (f, &error);
+  g_assert_no_error (error);
+  signal_text = g_strdup_printf ("(uint32 %u, 9)", id);
+  hangup_text = g_strdup_printf ("(uint32 %u,)", id);
+  g_assert_null (call_text (f->b, "Signal", signal_text, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SESSION);
+  g_clear_error (&error);
+  g_assert_null (call_text (f->b, "Hangup", hangup_text, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SESSION);
+  g_clear_error (&error);
+  g_variant_unref (call_text (f->a, "Signal", signal_text, &error));
+  g_assert_no_error (error);
+
+  /* the other's session ends with its connection, ours lives on */
+  other_id = exec (f->b, "[b'hold']", other, &error);
+  g_assert_no_error (error);
+  disconnect_peer (&f->b);
+  hangup = g_strdup_printf ("/exec/%u/hangup", other_id);
+  WAIT_UNTIL (g_str_equal (paths->pdata[paths->len - 1], hangup));
+  g_assert_null (f->exited);
+  close_all (other);
+
+  fake_guest_vanish (f->guest);
+  assert_exited (f, id, -1, 0, "the connection to the guest was lost");
+  close_all (fds);
+}
+
+static void
+test_capture (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) answer = call_text (f->a, "Capture", "(['both'], @a{sv} {})", &error);
+  g_autofree char *text = NULL;
+
+  g_assert_no_error (error);
+  text = g_variant_print (answer, FALSE);
+  g_assert_cmpstr (text, ==, "(0, 'out', 'err')");
+  g_variant_unref (answer);
+  answer = call_text (f->a, "Capture", "(['kill', '9'], @a{sv} {})", &error);
+  g_assert_no_error (error);
+  g_free (text);
+  text = g_variant_print (answer, FALSE);
+  g_assert_cmpstr (text, ==, "(137, '', '')");
+  g_assert_null (call_text (f->a, "Capture", "(['hold'], {'timeout': <uint64 200000>})", &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_TIMED_OUT);
+  g_clear_error (&error);
+  g_assert_null (call_text (f->a, "Capture", "(['lie', 'x'], @a{sv} {})", &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED);
+}
+
+static void
+test_reload (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (GVariant) decision = call_text (f->a, "Check", "('https://example.com/x', 'GET')", &error);
+  g_autofree char *before = g_variant_print (decision, FALSE);
+
+  g_assert_nonnull (strstr (before, "'allow'"));
+  write_definition (f, "[X-Creel]\nNonsense=1\n");
+  g_assert_null (call_text (f->a, "Reload", "()", &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
+  g_clear_error (&error);
+  g_assert_null (stand_in.policy);
+  text = get_property (f, "StatusText");
+  g_assert_nonnull (strstr (text, "Everything is denied: "));
+  g_variant_unref (decision);
+  decision = call_text (f->a, "Check", "('https://example.com/x', 'GET')", &error);
+  g_free (before);
+  before = g_variant_print (decision, FALSE);
+  g_assert_nonnull (strstr (before, "'deny'"));
+
+  write_definition (f, DEFINITION);
+  g_variant_unref (call_text (f->a, "Reload", "()", &error));
+  g_assert_no_error (error);
+  g_assert_nonnull (stand_in.policy);
+}
+
+static void
+test_wrong_user (Fixture *f, gconstpointer data)
+{
+  CreelGatewayBus *own = f->bus;
+  g_autoptr (GError) error = NULL;
+
+  f->bus = creel_gateway_bus_new (f->gateway, -1, 12345);
+  g_assert_null (connect_peer (f, &error));
+  g_assert_nonnull (error);
+  creel_gateway_bus_free (f->bus);
+  f->bus = own;
+}
+
+/* the broker */
+
+static void
+on_broker_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface,
+                const char *method, GVariant *parameters, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+  g_autoptr (GUnixFDList) list = g_unix_fd_list_new ();
+  const char *credential;
+  int fd;
+
+  g_variant_get (parameters, "(&s)", &credential);
+  if (!g_str_equal (credential, "openai"))
+    {
+      g_dbus_method_invocation_return_dbus_error (invocation, CREEL_ERROR_PREFIX "KeyringLocked", "It is locked");
+      return;
+    }
+  fd = memfd_create ("secret", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  g_assert_cmpint (write (fd, "sk-real", 7), ==, 7);
+  g_assert_cmpint (fcntl (fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), ==, 0);
+  g_unix_fd_list_append (list, fd, NULL);
+  close (fd);
+  g_dbus_method_invocation_return_value_with_unix_fd_list (invocation, g_variant_new ("(h)", 0), list);
+}
+
+static void
+export_broker (GDBusConnection *peer)
+{
+  static const GDBusInterfaceVTable vtable = { on_broker_call, NULL, NULL, { 0 } };
+  g_autoptr (GDBusNodeInfo) node = g_dbus_node_info_new_for_xml (
+      "<node><interface name='org.creel.Creel1.Broker'><method name='GetSecret'><arg type='s' direction='in'/>"
+      "<arg type='h' direction='out'/></method></interface></node>", NULL);
+
+  g_assert_cmpuint (
+      g_dbus_connection_register_object (peer, CREEL_BROKER_PATH, node->interfaces[0], &vtable, NULL, NULL, NULL), >, 0);
+}
+
+static void
+on_task (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  *(GTask **) user_data = g_object_ref (G_TASK (result));
+}
+
+static void
+ask_secret (const char *credential, GTask **ret_done)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, on_task, ret_done);
+
+  stand_in.secret_func (credential, task, stand_in.secret_data);
+}
+
+static void
+test_broker (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GTask) first = NULL;
+  g_autoptr (GTask) second = NULL;
+  g_autoptr (GError) error = NULL;
+  GBytes *secret;
+
+  /* creeld is away: peer a is no broker; the request waits until it is back */
+  ask_secret ("openai", &first);
+  for (int i = 0; i < 200; i++)
+    g_main_context_iteration (NULL, FALSE);
+  g_usleep (50000);
+  for (int i = 0; i < 200; i++)
+    g_main_context_iteration (NULL, FALSE);
+  g_assert_null (first);
+  {
+    g_autoptr (GAsyncResult) result = NULL;
+    g_autoptr (GSocket) socket = NULL;
+    g_autoptr (GSocketConnection) stream = NULL;
+    int pair[2];
+
+    g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+    socket = g_socket_new_from_fd (pair[1], NULL);
+    stream = g_socket_connection_factory_create_connection (socket);
+    creel_gateway_bus_take_connection (f->bus, pair[0]);
+    g_dbus_connection_new (G_IO_STREAM (stream), NULL,
+                           G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
+                           NULL, NULL, on_result, &result);
+    WAIT_UNTIL (result != NULL);
+    f->b = g_dbus_connection_new_finish (result, NULL);
+    export_broker (f->b);
+    g_dbus_connection_start_message_processing (f->b);
+  }
+  WAIT_UNTIL (first != NULL);
+  secret = g_task_propagate_pointer (first, &error);
+  g_assert_no_error (error);
+  g_assert_cmpmem (g_bytes_get_data (secret, NULL), g_bytes_get_size (secret), "sk-real", 7);
+  g_bytes_unref (secret);
+
+  ask_secret ("other", &second);
+  WAIT_UNTIL (second != NULL);
+  g_assert_null (g_task_propagate_pointer (second, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED);
+  g_assert_cmpstr (error->message, ==, "It is locked");
+
+  g_assert_cmpuint (stand_in.n_forgotten, ==, 0);
+  disconnect_peer (&f->b);
+  WAIT_UNTIL (stand_in.n_forgotten == 1);
+}
+
+static void
+test_no_broker (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GTask) done = NULL;
+  g_autoptr (GError) error = NULL;
+
+  ask_secret ("openai", &done);
+  WAIT_UNTIL (done != NULL);
+  g_assert_null (g_task_propagate_pointer (done, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_AGENT);
+}
+
+int
+main (int argc, char **argv)
+{
+  signal (SIGPIPE, SIG_IGN);
+  g_log_set_fatal_mask (NULL, G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  g_test_init (&argc, &argv, NULL);
+  g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
+  creel_error_quark ();
+#define ADD(path, before, func) g_test_add ("/gateway-bus/" path, Fixture, NULL, before, func, tear_down)
+  ADD ("state", set_up, test_state);
+  ADD ("exec", set_up_ready, test_exec);
+  ADD ("not-ready", set_up, test_not_ready);
+  ADD ("isolation", set_up_ready, test_isolation);
+  ADD ("capture", set_up_ready, test_capture);
+  ADD ("reload", set_up, test_reload);
+  ADD ("wrong-user", set_up, test_wrong_user);
+  ADD ("broker", set_up, test_broker);
+  ADD ("no-broker", set_up, test_no_broker);
+  return g_test_run ();
+}
