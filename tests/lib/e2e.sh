@@ -91,6 +91,8 @@ unbox() { local name; for name; do as alice creel rm --force "$name" < /dev/null
 # in_box NAME CMD...: as alice, in the guest. guest_sh NAME SCRIPT
 in_box() { as alice creel exec "$@"; }
 guest_sh() { as alice creel exec "$1" sh -c "$2"; }
+contains() { [[ $1 == *"$2"* ]]; }
+not() { ! "$@"; }
 # What a boot does not bring back by itself
 login_all() { bed login bob && bed login alice && root systemctl start creel-test-origin < /dev/null; }
 origin_log() { cat "${BED_HOME:-/var/tmp/creel-bed}/$CREEL_BED/root/opt/origin/requests.log"; }
