@@ -80,8 +80,8 @@ creel_disk_prepare (const char *path, guint64 size, uid_t uid, GError **error)
   struct stat st;
   int fd, number = 0;
 
-  /* QEMU's user goes through, and cannot list */
-  if (g_mkdir_with_parents (directory, 0711) < 0)
+  /* QEMU's user goes through, whatever our umask, and cannot list */
+  if (g_mkdir_with_parents (directory, 0711) < 0 || g_chmod (directory, 0711) < 0)
     return fail (error, directory, "make a directory for", errno);
   fd = open (path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   if (fd < 0 && errno == ENOENT)

@@ -25,6 +25,7 @@
 #define SHARE_PROGRAM CREEL_LIBEXECDIR "/creel-share"
 #define STOP_SECONDS 10 /* for the guest to power off; then it is destroyed */
 #define START_MARGIN_SECONDS 30
+#define SHARE_GRACE_SECONDS 2
 
 typedef struct
 {
@@ -38,6 +39,8 @@ typedef struct
   char *runtime_dir;
   const char *accelerator;
   guint timer;
+  guint share_timer;
+  char *share_text;
   gint64 started;     /* monotonic usec */
   gboolean starting;  /* libvirt is at it */
   gboolean running;   /* there is a domain */
@@ -135,10 +138,30 @@ on_connection (CreelDomain *domain, gboolean up, gpointer user_data)
     g_warning ("libvirtd went away; sandbox %s runs on without it, connecting again", self->name);
 }
 
+static gboolean
+on_share_grace_over (gpointer data)
+{
+  Machine *self = data;
+
+  self->share_timer = 0;
+  fail_with (self, CREEL_ERROR_FAILED, "%s", self->share_text);
+  return G_SOURCE_REMOVE;
+}
+
 static void
 on_share_died (CreelShares *shares, int code, const char *text, gpointer user_data)
 {
-  fail_with (user_data, (CreelError) code, "%s", text);
+  Machine *self = user_data;
+
+  if (code == CREEL_ERROR_BAD_WORKSPACE)
+    fail_with (self, CREEL_ERROR_BAD_WORKSPACE, "%s", text);
+  else if (self->share_timer == 0)
+    {
+      /* When QEMU ends it ends too, and libvirt's word for that comes after; then that is the reason to tell */
+      g_free (self->share_text);
+      self->share_text = g_strdup (text);
+      self->share_timer = g_timeout_add_seconds (SHARE_GRACE_SECONDS, on_share_grace_over, self);
+    }
 }
 
 static void
@@ -362,6 +385,7 @@ creel_machine_run (const char *name)
   g_main_loop_run (self.loop);
 
   g_clear_handle_id (&self.timer, g_source_remove);
+  g_clear_handle_id (&self.share_timer, g_source_remove);
   if (self.shares != NULL)
     g_signal_handlers_disconnect_by_data (self.shares, &self);
   if (self.domain != NULL)
@@ -376,6 +400,7 @@ creel_machine_run (const char *name)
   g_clear_pointer (&self.loop, g_main_loop_unref);
   g_free (self.console);
   g_free (self.runtime_dir);
+  g_free (self.share_text);
   return self.status;
 }
 

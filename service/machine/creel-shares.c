@@ -123,7 +123,8 @@ creel_shares_start (const char *directory, const char *program, GPtrArray *works
 {
   g_autoptr (CreelShares) self = g_object_new (CREEL_TYPE_SHARES, NULL);
 
-  if (g_mkdir_with_parents (directory, 0711) < 0)
+  /* chmod: whatever our umask, QEMU's user goes through */
+  if (g_mkdir_with_parents (directory, 0711) < 0 || g_chmod (directory, 0711) < 0)
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "Cannot make %s: %s", directory, g_strerror (errno));
       return NULL;
