@@ -1,0 +1,64 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# bash completion of creel(1)
+
+_creel() {
+    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' word i
+    local verbs='create run exec ls inspect start stop restart rm logs network secret image doctor version help'
+    local globals='--json --quiet --no-ask-password --help'
+    local create='--name --image --memory --cpus --disk --env --env-file --credential --allow-host --policy --preset --rm'
+    COMPREPLY=()
+
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        word=${COMP_WORDS[i]}
+        [[ $word == -* ]] && continue
+        case $verb in
+        '') verb=$word ;;
+        network | secret | image) verb="$verb $word" ;;
+        esac
+    done
+    case $prev in
+    --policy) mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur"); return ;;
+    --preset) mapfile -t COMPREPLY < <(compgen -W 'locked balanced open' -- "$cur"); return ;;
+    --env-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    -t | --image | --template)
+        if [[ $verb != stop && $verb != restart ]]; then
+            mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur")
+            return
+        fi ;;
+    --sandbox) mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur"); return ;;
+    esac
+    local words=''
+    case $verb in
+    '') words="$verbs $globals --version" ;;
+    network) words='proxy log check' ;;
+    secret) words='set ls rm' ;;
+    image) words='import build ls inspect rm' ;;
+    create) words="$create" ;;
+    run) words="$create --detach" ;;
+    exec) words='--interactive --tty --detach --user --workdir --env --env-file' ;;
+    ls) words='--all' ;;
+    stop | restart) words='--time' ;;
+    rm) words='--force' ;;
+    logs | 'network log') words='--follow --lines' ;;
+    'network proxy') words='--allow-host --block-host --allow-cidr --block-cidr --bypass-host --policy --preset --remove --reset' ;;
+    'network check') words='--method' ;;
+    'secret set' | 'secret rm') words='--sandbox' ;;
+    esac
+    if [[ $cur == -* ]]; then
+        mapfile -t COMPREPLY < <(compgen -W "$words $globals" -- "$cur")
+        return
+    fi
+    case $verb in
+    '' | network | secret | image) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+    create) mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur"; compgen -d -- "$cur") ;;
+    run) mapfile -t COMPREPLY < <(compgen -W "shell $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
+    exec | inspect | start | stop | restart | rm | logs | 'network proxy' | 'network log' | 'network check')
+        mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
+    'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'image build') mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur") ;;
+    'image inspect' | 'image rm') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
+    help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
+    esac
+}
+complete -o filenames -F _creel creel

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# fish completion of creel(1)
+set -l verbs create run exec ls inspect start stop restart rm logs network secret image doctor version help
+
+function __creel_sandboxes
+    creel ls --quiet 2>/dev/null
+end
+function __creel_images
+    creel image ls --quiet 2>/dev/null
+end
+function __creel_first
+    not __fish_seen_subcommand_from create run exec ls inspect start stop restart rm logs network secret image doctor version help
+end
+
+complete -c creel -f
+complete -c creel -l json -d 'Print JSON'
+complete -c creel -s q -l quiet -d 'Say less'
+complete -c creel -l no-ask-password -d 'Never ask for a password'
+complete -c creel -s h -l help -d 'Explain'
+complete -c creel -n __creel_first -a create -d 'Make a sandbox'
+complete -c creel -n __creel_first -a run -d 'Attach to a sandbox, or make one'
+complete -c creel -n __creel_first -a exec -d 'Run a command in a sandbox'
+complete -c creel -n __creel_first -a ls -d 'List sandboxes'
+complete -c creel -n __creel_first -a inspect -d 'Show a sandbox'
+complete -c creel -n __creel_first -a start -d 'Start sandboxes'
+complete -c creel -n __creel_first -a stop -d 'Stop sandboxes'
+complete -c creel -n __creel_first -a restart -d 'Restart sandboxes'
+complete -c creel -n __creel_first -a rm -d 'Remove sandboxes'
+complete -c creel -n __creel_first -a logs -d 'What happened to a sandbox'
+complete -c creel -n __creel_first -a network -d 'What a sandbox may reach'
+complete -c creel -n __creel_first -a secret -d 'Keys in your keyring'
+complete -c creel -n __creel_first -a image -d 'Images of sandboxes'
+complete -c creel -n __creel_first -a doctor -d 'What is missing here'
+complete -c creel -n __creel_first -a version -d 'Show versions'
+complete -c creel -n __creel_first -a help -d 'Explain a verb'
+complete -c creel -n '__fish_seen_subcommand_from help' -a "$verbs"
+complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm logs proxy log check' -a '(__creel_sandboxes)'
+complete -c creel -n '__fish_seen_subcommand_from network; and not __fish_seen_subcommand_from proxy log check' -a 'proxy log check'
+complete -c creel -n '__fish_seen_subcommand_from secret; and not __fish_seen_subcommand_from set ls rm' -a 'set ls rm'
+complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_subcommand_from import build ls inspect rm' -a 'import build ls inspect rm'
+complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from inspect rm' -a '(__creel_images)'
+complete -c creel -n '__fish_seen_subcommand_from import' -F
+for verb in create run
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -a shell
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -F
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l name -x -d 'Its name'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -s t -l image -x -a '(__creel_images)' -d 'Image'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -s m -l memory -x -d 'Memory'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l cpus -x -d 'Processors'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l disk -x -d 'Size of its disk'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -s e -l env -x -d 'Variable'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l env-file -r -F -d 'File of variables'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l credential -x -d 'A key it may use'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l allow-host -x -d 'A host it may reach'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l policy -x -a 'allow deny' -d 'For hosts that no rule names'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l preset -x -a 'locked balanced open' -d 'Rules'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -l rm -d 'Remove it when it stops'
+end
+complete -c creel -n '__fish_seen_subcommand_from run' -s d -l detach -d 'Only start it'
+complete -c creel -n '__fish_seen_subcommand_from exec' -s i -l interactive -d 'Pass on standard input'
+complete -c creel -n '__fish_seen_subcommand_from exec' -s t -l tty -d 'Give it a terminal'
+complete -c creel -n '__fish_seen_subcommand_from exec' -s d -l detach -d 'Leave it running'
+complete -c creel -n '__fish_seen_subcommand_from exec' -s u -l user -x -d 'User of the guest'
+complete -c creel -n '__fish_seen_subcommand_from exec' -s w -l workdir -x -d 'Folder of the guest'
+complete -c creel -n '__fish_seen_subcommand_from exec' -s e -l env -x -d 'Variable'
+complete -c creel -n '__fish_seen_subcommand_from exec' -l env-file -r -F -d 'File of variables'
+complete -c creel -n '__fish_seen_subcommand_from ls' -s a -l all -d 'Of other users too'
+complete -c creel -n '__fish_seen_subcommand_from stop restart' -s t -l time -x -d 'Then cut the power'
+complete -c creel -n '__fish_seen_subcommand_from rm' -s f -l force -d 'Stop them first'
+complete -c creel -n '__fish_seen_subcommand_from logs log' -s f -l follow -d 'Go on with what comes'
+complete -c creel -n '__fish_seen_subcommand_from logs log' -s n -l lines -x -d 'How many'
+for option in allow-host block-host allow-cidr block-cidr bypass-host remove
+    complete -c creel -n '__fish_seen_subcommand_from proxy' -l $option -x
+end
+complete -c creel -n '__fish_seen_subcommand_from proxy' -l policy -x -a 'allow deny'
+complete -c creel -n '__fish_seen_subcommand_from proxy' -l preset -x -a 'locked balanced open'
+complete -c creel -n '__fish_seen_subcommand_from proxy' -l reset -d 'Forget all rules first'
+complete -c creel -n '__fish_seen_subcommand_from check' -s X -l method -x -d 'Of the request'
+complete -c creel -n '__fish_seen_subcommand_from secret' -l sandbox -x -a '(__creel_sandboxes)' -d 'For this one only'
