@@ -20,5 +20,12 @@ GBytes *creel_ca_export (CreelCa *ca);
 /* The certificate for the guest's trust stores, PEM; borrowed. */
 const char *creel_ca_get_certificate (CreelCa *ca);
 
-/* Server credentials with a leaf for `host` (canonical name or address), minted or cached; borrowed until the next call. */
-gnutls_certificate_credentials_t creel_ca_get_leaf (CreelCa *ca, const char *host, GError **error);
+/* Server credentials with a leaf for a host. */
+typedef struct
+{
+  gnutls_certificate_credentials_t credentials;
+} CreelLeaf;
+/* The leaf for `host` (canonical name or address), minted or from the cache; a new reference, to be kept as long as a
+ * session uses it. */
+CreelLeaf *creel_ca_get_leaf (CreelCa *ca, const char *host, GError **error);
+void creel_leaf_unref (CreelLeaf *leaf);

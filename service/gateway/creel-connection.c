@@ -1,0 +1,633 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-connection.h"
+
+#include <string.h>
+
+#include "creel-client-hello.h"
+#include "creel-exchange.h"
+#include "creel-names.h"
+#include "creel-refusal.h"
+#include "creel-tls-stream.h"
+#include "creel-tunnel.h"
+
+#define HEAD_SECONDS 30
+#define IDLE_SECONDS (5 * 60)
+#define LINGER_SECONDS 2
+
+typedef enum
+{
+  STATE_HEAD,      /* waits for a request */
+  STATE_SNIFF,     /* waits for what tells the protocol */
+  STATE_HANDSHAKE, /* TLS with the guest */
+  STATE_WAIT,      /* for the journal or the internet, before a tunnel */
+  STATE_EXCHANGE,
+  STATE_TUNNEL,
+  STATE_LINGER, /* the last bytes are on their way; what still comes is thrown away */
+} State;
+
+struct _CreelConnection
+{
+  CreelProxy *proxy;
+  CreelEndpoint *guest;
+  CreelWay way;
+  State state;
+  gint64 since; /* of the state */
+  CreelRequestContext context; /* owns its host; fixed_host NULL: the explicit proxy */
+  CreelScheme scheme;          /* of a tunnel */
+  CreelExchange *exchange;
+  CreelExchangeEnd end;
+  CreelTunnel *tunnel;
+  GCancellable *cancellable;
+  guint later;
+  guint64 number;
+  gint64 started;
+  gboolean fresh; /* nothing was read in this state yet */
+};
+
+static void step (CreelEndpoint *endpoint, gpointer user_data);
+
+static void
+set_state (CreelConnection *connection, State state)
+{
+  connection->state = state;
+  connection->fresh = TRUE;
+  connection->since = g_get_monotonic_time ();
+}
+
+static gboolean
+on_remove (gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+
+  connection->later = 0;
+  g_hash_table_remove (connection->proxy->connections, connection);
+  return G_SOURCE_REMOVE;
+}
+
+/* never from inside a step of something that it owns */
+static void
+end_connection (CreelConnection *connection)
+{
+  creel_endpoint_set_func (connection->guest, NULL, NULL);
+  if (connection->later == 0)
+    connection->later = g_idle_add_full (G_PRIORITY_DEFAULT, on_remove, connection, NULL);
+}
+
+static void
+linger (CreelConnection *connection)
+{
+  set_state (connection, STATE_LINGER);
+  creel_endpoint_set_func (connection->guest, step, connection);
+  creel_endpoint_shutdown (connection->guest);
+  step (connection->guest, connection);
+}
+
+static void
+audit (CreelConnection *connection, const char *message_id, const char *method, const char *reason, const char *rule,
+       GAsyncReadyCallback callback)
+{
+  CreelRequestContext *context = &connection->context;
+
+  creel_audit_write_async (connection->proxy->audit,
+                           creel_exchange_audit_entry (connection->proxy, message_id, connection->number, connection->way,
+                                                       method, context->fixed_host, context->fixed_port, NULL, reason, rule),
+                           callback != NULL ? connection->cancellable : NULL, callback, connection);
+}
+
+/* A refusal outside of an exchange: of CONNECT (as HTTP) or of bytes that are no HTTP (just the end). */
+static void
+refuse_http (CreelConnection *connection, const char *reason, const char *method, const char *message)
+{
+  CreelRequestContext *context = &connection->context;
+  GString *text = creel_refusal_format (reason, creel_refusal_get_status (reason),
+                                        context->fixed_host != NULL ? creel_host_get_text (context->fixed_host) : NULL,
+                                        context->fixed_port, method, message, FALSE);
+
+  connection->number = ++connection->proxy->next_request;
+  audit (connection, CREEL_MESSAGE_REQUEST, method, reason, NULL, NULL);
+  creel_endpoint_write (connection->guest, text->str, text->len);
+  g_string_free (text, TRUE);
+  linger (connection);
+}
+
+static void
+refuse_tls (CreelConnection *connection, const char *reason, const char *rule)
+{
+  /* TLS 1.2 record, alert, fatal: unrecognized_name for a wrong identity, else access_denied */
+  guint8 alert[] = { 21, 3, 3, 0, 2, 2, g_str_equal (reason, CREEL_REASON_IDENTITY) ? 112 : 49 };
+
+  connection->number = ++connection->proxy->next_request;
+  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", reason, rule, NULL);
+  creel_endpoint_write (connection->guest, alert, sizeof alert);
+  linger (connection);
+}
+
+static void
+refuse_raw (CreelConnection *connection, const char *reason, const char *rule)
+{
+  connection->number = ++connection->proxy->next_request;
+  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", reason, rule, NULL);
+  end_connection (connection);
+}
+
+static void
+on_tunnel_end (gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+
+  if (connection->later == 0)
+    {
+      CreelAuditEntry *entry = creel_exchange_audit_entry (connection->proxy, CREEL_MESSAGE_REQUEST_DONE, connection->number,
+                                                           connection->way, "CONNECT", connection->context.fixed_host,
+                                                           connection->context.fixed_port, NULL, NULL, NULL);
+
+      creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_OUT, "%" G_GUINT64_FORMAT, creel_endpoint_get_bytes_read (connection->guest));
+      creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_IN, "%" G_GUINT64_FORMAT, creel_endpoint_get_bytes_written (connection->guest));
+      creel_audit_entry_printf (entry, CREEL_FIELD_DURATION, "%" G_GINT64_FORMAT, g_get_monotonic_time () - connection->started);
+      creel_audit_write_async (connection->proxy->audit, entry, NULL, NULL, NULL);
+    }
+  end_connection (connection);
+}
+
+static void
+on_tunnel_connected (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+  g_autoptr (GError) error = NULL;
+  const char *reason;
+  gboolean reused;
+  CreelEndpoint *upstream = creel_upstream_open_finish (result, &reused, &reason, &error);
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (upstream == NULL)
+    {
+      if (connection->scheme == CREEL_SCHEME_HTTPS)
+        refuse_tls (connection, reason, NULL);
+      else
+        refuse_raw (connection, reason, NULL);
+      return;
+    }
+  set_state (connection, STATE_TUNNEL);
+  connection->tunnel = creel_tunnel_new (connection->guest, upstream, NULL, on_tunnel_end, connection);
+  creel_endpoint_unref (upstream);
+}
+
+static void
+on_tunnel_announced (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!creel_audit_write_finish (NULL, result, &error))
+    {
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        end_connection (connection);
+      return;
+    }
+  creel_upstream_open_async (connection->proxy->upstream, connection->proxy->policy, connection->context.fixed_host,
+                             connection->context.fixed_port, FALSE, 0, connection->cancellable, on_tunnel_connected, connection);
+}
+
+static void
+start_tunnel (CreelConnection *connection, CreelScheme scheme, const char *rule)
+{
+  set_state (connection, STATE_WAIT);
+  connection->scheme = scheme;
+  connection->number = ++connection->proxy->next_request;
+  connection->started = g_get_monotonic_time ();
+  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", NULL, rule, on_tunnel_announced);
+}
+
+static void
+on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!creel_tls_stream_handshake_finish (CREEL_TLS_STREAM (source), result, &error))
+    {
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        end_connection (connection);
+      return;
+    }
+  creel_endpoint_unref (connection->guest);
+  connection->guest = creel_endpoint_new (G_IO_STREAM (source));
+  connection->context.scheme = CREEL_SCHEME_HTTPS;
+  set_state (connection, STATE_HEAD);
+  creel_endpoint_set_func (connection->guest, step, connection);
+  creel_endpoint_set_reading (connection->guest, TRUE);
+}
+
+static void
+intercept (CreelConnection *connection)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) unread = NULL;
+  g_autoptr (GIOStream) base = NULL;
+  CreelLeaf *leaf = creel_ca_get_leaf (connection->proxy->ca, creel_host_get_text (connection->context.fixed_host), &error);
+  gsize size;
+
+  if (leaf == NULL)
+    {
+      g_warning ("No certificate for %s: %s", creel_host_get_text (connection->context.fixed_host), error->message);
+      refuse_tls (connection, CREEL_REASON_POLICY, NULL);
+      return;
+    }
+  set_state (connection, STATE_HANDSHAKE);
+  base = creel_endpoint_steal_stream (connection->guest, &unread);
+  gconstpointer data = g_bytes_get_data (unread, &size);
+  g_autoptr (CreelTlsStream) stream = creel_tls_stream_new_server (base, data, size, leaf->credentials);
+  g_object_set_data_full (G_OBJECT (stream), "creel-leaf", leaf, (GDestroyNotify) creel_leaf_unref);
+  creel_tls_stream_handshake_async (stream, HEAD_SECONDS, connection->cancellable, on_handshake, connection);
+}
+
+/* TRUE when a plain tcp:// rule takes these bytes whatever they are */
+static gboolean
+try_tcp (CreelConnection *connection)
+{
+  g_auto (CreelDecision) decision = { 0 };
+
+  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_TCP, connection->context.fixed_host,
+                       connection->context.fixed_port, NULL, NULL, &decision);
+  if (decision.verdict != CREEL_VERDICT_ALLOW)
+    return FALSE;
+  start_tunnel (connection, CREEL_SCHEME_TCP, decision.rule);
+  return TRUE;
+}
+
+static void
+on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
+{
+  CreelRequestContext *context = &connection->context;
+  g_auto (CreelDecision) decision = { 0 };
+  gboolean is_address = creel_host_get_address (context->fixed_host) != NULL;
+  g_autoptr (CreelHost) name = hello->server_name != NULL ? creel_host_parse (hello->server_name, -1, NULL) : NULL;
+  gboolean bypass = creel_proxy_is_bypassed (connection->proxy, context->fixed_host, context->fixed_port);
+
+  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, context->fixed_host, context->fixed_port, NULL, NULL,
+                       &decision);
+  if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request && try_tcp (connection))
+    return;
+
+  /* A name must be the one of the connection. To an address the policy answers for the address; a name inside must not be
+   * a denied one, and must be one that could be looked at. An SNI never makes up for an address that no rule allows. */
+  if (is_address ? hello->server_name != NULL && name == NULL : name == NULL || !creel_host_equal (name, context->fixed_host))
+    {
+      refuse_tls (connection, CREEL_REASON_IDENTITY, NULL);
+      return;
+    }
+  if (is_address && name != NULL)
+    {
+      g_auto (CreelDecision) inner = { 0 };
+
+      creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, name, context->fixed_port, NULL, NULL, &inner);
+      if (inner.verdict == CREEL_VERDICT_DENY && inner.rule != NULL)
+        {
+          refuse_tls (connection, CREEL_REASON_IDENTITY, inner.rule);
+          return;
+        }
+    }
+  if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request)
+    {
+      /* answered inside TLS, so that the program shows why; the exchange makes the refusal */
+      if (hello->http1 && !bypass && !is_address)
+        intercept (connection);
+      else
+        refuse_tls (connection, decision.reason, decision.rule);
+      return;
+    }
+  /* an encrypted inner hello could name anybody: only we may read on */
+  if (bypass && (decision.needs_request || hello->has_ech))
+    refuse_tls (connection, CREEL_REASON_IDENTITY, decision.rule);
+  else if (!bypass && (decision.needs_request || hello->has_ech ||
+                       creel_proxy_find_credential (connection->proxy, context->fixed_host, context->fixed_port, NULL) != NULL))
+    intercept (connection);
+  else
+    start_tunnel (connection, CREEL_SCHEME_HTTPS, decision.rule);
+}
+
+static void
+sniff (CreelConnection *connection)
+{
+  gsize size;
+  const guint8 *data = creel_endpoint_peek (connection->guest, &size);
+  g_auto (CreelClientHello) hello = { 0 };
+
+  if (size == 0)
+    {
+      if (creel_endpoint_at_eof (connection->guest))
+        end_connection (connection);
+      return;
+    }
+  if (data[0] == 22)
+    {
+      switch (creel_client_hello_parse (data, size, &hello))
+        {
+        case CREEL_HELLO_DONE:
+          on_client_hello (connection, &hello);
+          return;
+        case CREEL_HELLO_MORE:
+          if (creel_endpoint_at_eof (connection->guest))
+            end_connection (connection);
+          return;
+        case CREEL_HELLO_BAD:
+        default:
+          if (!try_tcp (connection))
+            refuse_tls (connection, CREEL_REASON_MALFORMED, NULL);
+          return;
+        }
+    }
+  if (g_ascii_isupper (data[0]))
+    {
+      /* long enough to be sure that it is a method and not another protocol's greeting */
+      gsize word = 0;
+
+      while (word < size && word < 32 && (g_ascii_isupper (data[word]) || data[word] == '-'))
+        word++;
+      if (word == size && word < 32 && !creel_endpoint_at_eof (connection->guest))
+        return;
+      if (word < size && data[word] == ' ')
+        {
+          g_auto (CreelDecision) decision = { 0 };
+
+          creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTP, connection->context.fixed_host,
+                               connection->context.fixed_port, NULL, NULL, &decision);
+          if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request && try_tcp (connection))
+            return;
+          connection->context.scheme = CREEL_SCHEME_HTTP;
+          set_state (connection, STATE_HEAD);
+          step (connection->guest, connection);
+          return;
+        }
+    }
+  if (!try_tcp (connection))
+    refuse_raw (connection, CREEL_REASON_POLICY, NULL);
+}
+
+/* The connection is for this host from now on; what follows is told apart by its first bytes. */
+static void
+start_sniffing (CreelConnection *connection)
+{
+  g_auto (CreelDecision) http = { 0 };
+  g_auto (CreelDecision) https = { 0 };
+  CreelRequestContext *context = &connection->context;
+
+  set_state (connection, STATE_SNIFF);
+  /* where only bytes are allowed the server may speak first: do not wait for the guest */
+  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTP, context->fixed_host, context->fixed_port, NULL, NULL, &http);
+  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, context->fixed_host, context->fixed_port, NULL, NULL, &https);
+  if (http.verdict != CREEL_VERDICT_ALLOW && https.verdict != CREEL_VERDICT_ALLOW && !http.needs_request &&
+      !https.needs_request && try_tcp (connection))
+    return;
+  creel_endpoint_set_func (connection->guest, step, connection);
+  creel_endpoint_set_reading (connection->guest, TRUE);
+  sniff (connection);
+}
+
+static void
+on_connect (CreelConnection *connection, CreelHttpHead *head)
+{
+  CreelRequestContext *context = &connection->context;
+  const char *host_header = soup_message_headers_get_list (head->headers, "Host");
+  guint16 port = 0, header_port = 0;
+  g_autoptr (CreelHost) host = creel_host_parse_authority (head->target, -1, 0, &port, NULL);
+  g_auto (CreelDecision) decision = { 0 };
+  CreelBodyKind kind = CREEL_BODY_NONE;
+  guint64 length;
+
+  if (host == NULL || creel_http_head_get_framing (head, NULL, &kind, &length) != NULL || kind != CREEL_BODY_NONE)
+    {
+      refuse_http (connection, CREEL_REASON_MALFORMED, "CONNECT", "CONNECT takes host:port and no body");
+      return;
+    }
+  context->fixed_host = g_steal_pointer (&host);
+  context->fixed_port = port;
+  if (host_header != NULL)
+    {
+      /* curl and others send the port, some only the name */
+      g_autoptr (CreelHost) named = creel_host_parse_authority (host_header, -1, port, &header_port, NULL);
+
+      if (named == NULL || header_port != port || !creel_host_equal (named, context->fixed_host))
+        {
+          refuse_http (connection, CREEL_REASON_IDENTITY, "CONNECT", "CONNECT and the Host header name different hosts");
+          return;
+        }
+    }
+  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_UNKNOWN, context->fixed_host, port, NULL, NULL, &decision);
+  if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request)
+    {
+      g_autofree char *authority = creel_host_format_authority (context->fixed_host, port);
+      g_autofree char *message =
+          decision.rule != NULL && decision.verdict == CREEL_VERDICT_DENY
+              ? g_strdup_printf ("The rule “%s” denies it", decision.rule)
+              : g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s",
+                                 connection->proxy->sandbox, port == 443 || port == 80 ? creel_host_get_text (context->fixed_host) : authority);
+
+      refuse_http (connection, decision.reason, "CONNECT", message);
+      return;
+    }
+  creel_endpoint_write (connection->guest, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
+  creel_endpoint_flush (connection->guest);
+  start_sniffing (connection);
+}
+
+static gboolean
+on_exchange_end_later (gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+
+  connection->later = 0;
+  g_clear_pointer (&connection->exchange, creel_exchange_free);
+  switch (connection->end)
+    {
+    case CREEL_EXCHANGE_KEEP:
+      set_state (connection, STATE_HEAD);
+      creel_endpoint_set_func (connection->guest, step, connection);
+      step (connection->guest, connection);
+      break;
+    case CREEL_EXCHANGE_CLOSE:
+      linger (connection);
+      break;
+    case CREEL_EXCHANGE_ABORT:
+    default:
+      end_connection (connection);
+      break;
+    }
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_exchange_end (CreelExchangeEnd end, gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+
+  connection->end = end;
+  if (connection->later == 0)
+    connection->later = g_idle_add_full (G_PRIORITY_DEFAULT, on_exchange_end_later, connection, NULL);
+}
+
+static void
+read_head (CreelConnection *connection)
+{
+  g_autoptr (CreelHttpHead) head = NULL;
+  gsize size, used;
+  const guint8 *data = creel_endpoint_peek (connection->guest, &size);
+  const char *why = NULL;
+
+  if (size == 0)
+    {
+      if (creel_endpoint_at_eof (connection->guest))
+        end_connection (connection);
+      return;
+    }
+  if (connection->fresh)
+    {
+      /* the clock of the header starts with its first byte */
+      connection->fresh = FALSE;
+      connection->since = g_get_monotonic_time ();
+    }
+  switch (creel_http_head_parse (data, size, TRUE, &head, &used, &why))
+    {
+    case CREEL_HEAD_MORE:
+      if (creel_endpoint_at_eof (connection->guest))
+        end_connection (connection);
+      return;
+    case CREEL_HEAD_BAD:
+      refuse_http (connection, CREEL_REASON_MALFORMED, NULL, why);
+      return;
+    case CREEL_HEAD_DONE:
+    default:
+      break;
+    }
+  creel_endpoint_consume (connection->guest, used);
+  if (connection->context.fixed_host == NULL && g_str_equal (head->method, "CONNECT"))
+    {
+      on_connect (connection, head);
+      return;
+    }
+  set_state (connection, STATE_EXCHANGE);
+  connection->exchange = creel_exchange_new (connection->proxy, connection->guest, g_steal_pointer (&head), &connection->context,
+                                             connection->way, on_exchange_end, connection);
+}
+
+static void
+step (CreelEndpoint *endpoint, gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+  gsize size;
+
+  if (connection->later != 0)
+    return;
+  if (creel_endpoint_has_failed (connection->guest))
+    {
+      end_connection (connection);
+      return;
+    }
+  switch (connection->state)
+    {
+    case STATE_HEAD:
+      read_head (connection);
+      break;
+    case STATE_SNIFF:
+      sniff (connection);
+      break;
+    case STATE_LINGER:
+      creel_endpoint_peek (connection->guest, &size);
+      creel_endpoint_consume (connection->guest, size);
+      if (creel_endpoint_at_eof (connection->guest) && creel_endpoint_get_pending (connection->guest) == 0)
+        end_connection (connection);
+      break;
+    case STATE_HANDSHAKE:
+    case STATE_WAIT:
+    case STATE_EXCHANGE:
+    case STATE_TUNNEL:
+    default:
+      break;
+    }
+}
+
+CreelConnection *
+creel_connection_new (CreelProxy *proxy, GIOStream *stream, CreelHost *target, guint16 port, CreelWay way)
+{
+  CreelConnection *connection = g_new0 (CreelConnection, 1);
+
+  connection->proxy = proxy;
+  connection->guest = creel_endpoint_new (stream);
+  connection->way = way;
+  connection->cancellable = g_cancellable_new ();
+  g_hash_table_add (proxy->connections, connection);
+  if (target != NULL)
+    {
+      connection->context.fixed_host = creel_host_ref (target);
+      connection->context.fixed_port = port;
+      start_sniffing (connection);
+      return connection;
+    }
+  set_state (connection, STATE_HEAD);
+  creel_endpoint_set_func (connection->guest, step, connection);
+  creel_endpoint_set_reading (connection->guest, TRUE);
+  return connection;
+}
+
+void
+creel_connection_free (CreelConnection *connection)
+{
+  g_cancellable_cancel (connection->cancellable);
+  g_clear_handle_id (&connection->later, g_source_remove);
+  g_clear_pointer (&connection->exchange, creel_exchange_free);
+  g_clear_pointer (&connection->tunnel, creel_tunnel_free);
+  creel_endpoint_set_func (connection->guest, NULL, NULL);
+  creel_endpoint_close (connection->guest);
+  creel_endpoint_unref (connection->guest);
+  creel_host_unref (connection->context.fixed_host);
+  g_object_unref (connection->cancellable);
+  g_free (connection);
+}
+
+gboolean
+creel_connection_is_allowed (CreelConnection *connection)
+{
+  g_auto (CreelDecision) decision = { 0 };
+
+  if (connection->exchange != NULL)
+    return creel_exchange_is_allowed (connection->exchange);
+  if (connection->state != STATE_TUNNEL && connection->state != STATE_WAIT)
+    return TRUE; /* nothing went out yet: it will be asked for */
+  creel_policy_decide (connection->proxy->policy, connection->scheme, connection->context.fixed_host,
+                       connection->context.fixed_port, NULL, NULL, &decision);
+  /* what must be looked into now cannot stay a tunnel */
+  return decision.verdict == CREEL_VERDICT_ALLOW && !decision.needs_request;
+}
+
+gboolean
+creel_connection_is_in_time (CreelConnection *connection, gint64 now)
+{
+  gint64 since = connection->since;
+  guint limit = HEAD_SECONDS;
+
+  switch (connection->state)
+    {
+    case STATE_HEAD:
+      limit = connection->fresh ? IDLE_SECONDS : HEAD_SECONDS;
+      break;
+    case STATE_EXCHANGE:
+      since = connection->exchange != NULL ? creel_exchange_get_activity (connection->exchange) : since;
+      limit = IDLE_SECONDS;
+      break;
+    case STATE_TUNNEL:
+      since = creel_tunnel_get_activity (connection->tunnel);
+      limit = IDLE_SECONDS;
+      break;
+    case STATE_LINGER:
+      /* a slow reader of a last response that was long has the time of any other */
+      limit = creel_endpoint_get_pending (connection->guest) > 0 ? IDLE_SECONDS : LINGER_SECONDS;
+      break;
+    case STATE_SNIFF:
+    case STATE_HANDSHAKE:
+    case STATE_WAIT:
+    default:
+      break;
+    }
+  return now - since < limit * G_USEC_PER_SEC;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include <gio/gio.h>
+
+/* One end of a conversation: a pollable stream with a bounded buffer each way. Whoever owns it writes a step function
+ * that looks at the buffers and moves what can be moved; it runs after every change. */
+typedef struct _CreelEndpoint CreelEndpoint;
+typedef void (*CreelEndpointFunc) (CreelEndpoint *endpoint, gpointer user_data);
+
+/* Reading pauses with this much unread, so a peer feels the pressure. */
+#define CREEL_ENDPOINT_READ_MAX (64 * 1024)
+/* Nobody adds to the output while this much waits. */
+#define CREEL_ENDPOINT_HIGH_WATER (256 * 1024)
+
+CreelEndpoint *creel_endpoint_new (GIOStream *stream);
+CreelEndpoint *creel_endpoint_ref (CreelEndpoint *endpoint);
+void creel_endpoint_unref (CreelEndpoint *endpoint);
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelEndpoint, creel_endpoint_unref)
+
+/* func: called from the main loop only; NULL stops all watching. */
+void creel_endpoint_set_func (CreelEndpoint *endpoint, CreelEndpointFunc func, gpointer user_data);
+/* Whether to read on when there is room. */
+void creel_endpoint_set_reading (CreelEndpoint *endpoint, gboolean reading);
+
+const guint8 *creel_endpoint_peek (CreelEndpoint *endpoint, gsize *ret_size);
+void creel_endpoint_consume (CreelEndpoint *endpoint, gsize size);
+/* The peer sent all it will; what is unread is still there. */
+gboolean creel_endpoint_at_eof (CreelEndpoint *endpoint);
+/* The stream broke in either direction. */
+gboolean creel_endpoint_has_failed (CreelEndpoint *endpoint);
+
+/* Queues; creel_endpoint_flush() sends. */
+void creel_endpoint_write (CreelEndpoint *endpoint, gconstpointer data, gsize size);
+void creel_endpoint_flush (CreelEndpoint *endpoint);
+gsize creel_endpoint_get_pending (CreelEndpoint *endpoint);
+/* Ends the sending direction when everything queued is sent. */
+void creel_endpoint_shutdown (CreelEndpoint *endpoint);
+void creel_endpoint_close (CreelEndpoint *endpoint);
+
+guint64 creel_endpoint_get_bytes_read (CreelEndpoint *endpoint);
+guint64 creel_endpoint_get_bytes_written (CreelEndpoint *endpoint);
+/* The stream and what was read of it and not consumed, to put a layer on top; the endpoint is closed to further use. */
+GIOStream *creel_endpoint_steal_stream (CreelEndpoint *endpoint, GBytes **ret_unread);

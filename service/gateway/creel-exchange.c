@@ -1,0 +1,713 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-exchange.h"
+
+#include <string.h>
+#include <syslog.h>
+
+#include "creel-error.h"
+#include "creel-http-body.h"
+#include "creel-inject.h"
+#include "creel-names.h"
+#include "creel-refusal.h"
+#include "creel-scrub.h"
+#include "creel-tunnel.h"
+
+/* kept connections older than this may be dead already; requests that cannot be repeated get a new one */
+#define REUSE_SECONDS 55
+#define REUSE_UNSAFE_SECONDS 2
+
+struct _CreelExchange
+{
+  CreelProxy *proxy;
+  CreelEndpoint *guest, *upstream;
+  CreelRequest *request;
+  CreelWay way;
+  CreelExchangeFunc func;
+  gpointer user_data;
+  GCancellable *cancellable;
+  guint64 number;
+  gint64 started, activity;
+  guint64 guest_read, guest_written; /* of the connection, before us */
+
+  GPtrArray *credentials; /* holds the credential */
+  const CreelCredential *credential;
+  CreelSecret *secret;
+  CreelScrub *scrub;
+
+  CreelHttpBody request_body, response_body;
+  gboolean request_ended, request_started, reused, announced;
+  guint status;
+  gboolean response_started, response_chunked, response_ended, upstream_keeps, guest_keeps;
+  GString *refusal; /* to be sent when it is in the journal */
+  CreelTunnel *tunnel;
+  gboolean finished;
+};
+
+static void open_upstream (CreelExchange *exchange, gboolean fresh);
+static void refuse (CreelExchange *exchange, const char *reason, const char *message);
+
+CreelAuditEntry *
+creel_exchange_audit_entry (CreelProxy *proxy, const char *message_id, guint64 number, CreelWay way, const char *method,
+                            const CreelHost *host, guint16 port, const char *path, const char *reason, const char *rule)
+{
+  gboolean denied = reason != NULL && reason[0] != '\0';
+  CreelAuditEntry *entry = creel_audit_entry_new (message_id, denied ? LOG_NOTICE : LOG_INFO, "request");
+
+  creel_audit_entry_printf (entry, CREEL_FIELD_REQUEST, "%" G_GUINT64_FORMAT, number);
+  creel_audit_entry_set (entry, CREEL_FIELD_VERDICT, denied ? "deny" : "allow");
+  creel_audit_entry_set (entry, CREEL_FIELD_REASON, denied ? reason : NULL);
+  creel_audit_entry_set (entry, CREEL_FIELD_METHOD, method);
+  if (host != NULL)
+    creel_audit_entry_set (entry, CREEL_FIELD_HOST, creel_host_get_text (host));
+  if (port != 0)
+    creel_audit_entry_printf (entry, CREEL_FIELD_PORT, "%u", port);
+  creel_audit_entry_set (entry, CREEL_FIELD_REQUEST_PATH, path);
+  creel_audit_entry_set (entry, CREEL_FIELD_RULE, rule);
+  creel_audit_entry_set (entry, CREEL_FIELD_WAY, way == CREEL_WAY_PROXY ? "proxy" : "transparent");
+  creel_audit_entry_printf (entry, "MESSAGE", "%s: %s%s%s %s %s:%u%s", proxy->sandbox, denied ? "refused (" : "allowed",
+                            denied ? reason : "", denied ? ")" : "", method != NULL ? method : "?",
+                            host != NULL ? creel_host_get_text (host) : "?", port, path != NULL ? path : "");
+  return entry;
+}
+
+static CreelAuditEntry *
+make_entry (CreelExchange *exchange, const char *message_id, const char *reason)
+{
+  CreelRequest *request = exchange->request;
+  CreelAuditEntry *entry =
+      request == NULL
+          ? creel_exchange_audit_entry (exchange->proxy, message_id, exchange->number, exchange->way, NULL, NULL, 0, NULL, reason, NULL)
+          : creel_exchange_audit_entry (exchange->proxy, message_id, exchange->number, exchange->way, request->head->method,
+                                        request->host, request->port, request->path, reason, request->decision.rule);
+
+  if (exchange->credential != NULL)
+    creel_audit_entry_set (entry, CREEL_FIELD_CREDENTIAL, exchange->credential->name);
+  return entry;
+}
+
+/* the end of an announced request; nobody waits for it */
+static void
+announce_end (CreelExchange *exchange)
+{
+  CreelAuditEntry *entry;
+  gboolean leaked = exchange->scrub != NULL && creel_scrub_get_hits (exchange->scrub) > 0;
+
+  if (!exchange->announced)
+    return;
+  exchange->announced = FALSE;
+  entry = make_entry (exchange, CREEL_MESSAGE_REQUEST_DONE, NULL);
+  if (leaked)
+    creel_audit_entry_set (entry, CREEL_FIELD_REASON, CREEL_REASON_LEAK);
+  if (exchange->status != 0)
+    creel_audit_entry_printf (entry, CREEL_FIELD_STATUS, "%u", exchange->status);
+  creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_OUT, "%" G_GUINT64_FORMAT,
+                            creel_endpoint_get_bytes_read (exchange->guest) - exchange->guest_read);
+  creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_IN, "%" G_GUINT64_FORMAT,
+                            creel_endpoint_get_bytes_written (exchange->guest) +
+                                creel_endpoint_get_pending (exchange->guest) - exchange->guest_written);
+  creel_audit_entry_printf (entry, CREEL_FIELD_DURATION, "%" G_GINT64_FORMAT, g_get_monotonic_time () - exchange->started);
+  creel_audit_write_async (exchange->proxy->audit, entry, NULL, NULL, NULL);
+}
+
+static void
+finish (CreelExchange *exchange, CreelExchangeEnd end)
+{
+  if (exchange->finished)
+    return;
+  exchange->finished = TRUE;
+  creel_endpoint_set_func (exchange->guest, NULL, NULL);
+  announce_end (exchange);
+  exchange->func (end, exchange->user_data);
+}
+
+static void
+drop_upstream (CreelExchange *exchange)
+{
+  if (exchange->upstream == NULL)
+    return;
+  creel_endpoint_set_func (exchange->upstream, NULL, NULL);
+  creel_endpoint_close (exchange->upstream);
+  g_clear_pointer (&exchange->upstream, creel_endpoint_unref);
+}
+
+static void
+on_refusal_written (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!creel_audit_write_finish (NULL, result, &error) && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  creel_endpoint_write (exchange->guest, exchange->refusal->str, exchange->refusal->len);
+  creel_endpoint_flush (exchange->guest);
+  finish (exchange, CREEL_EXCHANGE_CLOSE);
+}
+
+static void
+refuse (CreelExchange *exchange, const char *reason, const char *message)
+{
+  CreelRequest *request = exchange->request;
+  CreelAuditEntry *entry;
+
+  drop_upstream (exchange);
+  if (exchange->refusal != NULL)
+    return;
+  if (exchange->response_started)
+    {
+      finish (exchange, CREEL_EXCHANGE_ABORT);
+      return;
+    }
+  exchange->status = creel_refusal_get_status (reason);
+  exchange->refusal = creel_refusal_format (reason, exchange->status,
+                                            request != NULL ? creel_host_get_text (request->host) : NULL,
+                                            request != NULL ? request->port : 0, request != NULL ? request->head->method : NULL,
+                                            message, request != NULL && g_str_equal (request->head->method, "HEAD"));
+  entry = make_entry (exchange, exchange->announced ? CREEL_MESSAGE_REQUEST_DONE : CREEL_MESSAGE_REQUEST, reason);
+  creel_audit_entry_printf (entry, CREEL_FIELD_STATUS, "%u", exchange->status);
+  exchange->announced = FALSE;
+  creel_audit_write_async (exchange->proxy->audit, entry, exchange->cancellable, on_refusal_written, exchange);
+}
+
+static void
+move_request_body (CreelExchange *exchange)
+{
+  CreelHttpBody *body = &exchange->request_body;
+
+  while (!body->done && creel_endpoint_get_pending (exchange->upstream) < CREEL_ENDPOINT_HIGH_WATER)
+    {
+      gsize size, payload_size;
+      const guint8 *payload;
+      const guint8 *data = creel_endpoint_peek (exchange->guest, &size);
+      gssize used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
+
+      if (used < 0)
+        {
+          refuse (exchange, CREEL_REASON_MALFORMED, "The body of the request is framed wrongly");
+          return;
+        }
+      if (used == 0)
+        break;
+      exchange->activity = g_get_monotonic_time ();
+      if (payload_size > 0)
+        {
+          char line[32];
+
+          if (body->kind == CREEL_BODY_CHUNKED)
+            creel_endpoint_write (exchange->upstream, line, (gsize) g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", payload_size));
+          creel_endpoint_write (exchange->upstream, payload, payload_size);
+          if (body->kind == CREEL_BODY_CHUNKED)
+            creel_endpoint_write (exchange->upstream, "\r\n", 2);
+        }
+      creel_endpoint_consume (exchange->guest, (gsize) used);
+    }
+  if (body->done && !exchange->request_ended)
+    {
+      exchange->request_ended = TRUE;
+      if (body->kind == CREEL_BODY_CHUNKED)
+        creel_endpoint_write (exchange->upstream, "0\r\n\r\n", 5);
+    }
+}
+
+static void
+scrub_headers (CreelExchange *exchange, CreelHttpHead *head)
+{
+  g_autoptr (GPtrArray) fields = g_ptr_array_new_with_free_func (g_free);
+  SoupMessageHeadersIter iter;
+  const char *name, *value;
+  gboolean dirty = FALSE;
+
+  soup_message_headers_iter_init (&iter, head->headers);
+  while (soup_message_headers_iter_next (&iter, &name, &value))
+    {
+      char *clean_name = creel_scrub_text (exchange->scrub, name);
+      char *clean = creel_scrub_text (exchange->scrub, value);
+
+      dirty |= clean != NULL || clean_name != NULL;
+      g_ptr_array_add (fields, clean_name != NULL ? clean_name : g_strdup (name));
+      g_ptr_array_add (fields, clean != NULL ? clean : g_strdup (value));
+    }
+  if (!dirty)
+    return;
+  soup_message_headers_clear (head->headers);
+  for (guint i = 0; i < fields->len; i += 2)
+    soup_message_headers_append (head->headers, fields->pdata[i], fields->pdata[i + 1]);
+}
+
+static void
+on_tunnel_end (gpointer user_data)
+{
+  finish (user_data, CREEL_EXCHANGE_ABORT);
+}
+
+/* the head of the final response; FALSE when the exchange ended here */
+static gboolean
+start_response (CreelExchange *exchange, CreelHttpHead *head)
+{
+  CreelRequest *request = exchange->request;
+  gboolean upgrade = head->status == 101;
+  CreelBodyKind kind = CREEL_BODY_NONE;
+  guint64 length = 0;
+  const char *why = creel_http_head_get_framing (head, request->head->method, &kind, &length);
+  const char *coding = soup_message_headers_get_list (head->headers, "Content-Encoding");
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  if (why != NULL)
+    {
+      refuse (exchange, CREEL_REASON_UPSTREAM, why);
+      return FALSE;
+    }
+  if (upgrade && (!request->wants_websocket || g_ascii_strcasecmp (soup_message_headers_get_list (head->headers, "Upgrade") ?: "", "websocket") != 0))
+    {
+      refuse (exchange, CREEL_REASON_UPSTREAM, "The server switched to a protocol that nobody asked for");
+      return FALSE;
+    }
+  if (exchange->scrub != NULL)
+    {
+      if (coding != NULL && g_ascii_strcasecmp (coding, "identity") != 0 && kind != CREEL_BODY_NONE)
+        {
+          refuse (exchange, CREEL_REASON_LEAK, "The response is compressed although the key could hide in it");
+          return FALSE;
+        }
+      scrub_headers (exchange, head);
+    }
+
+  exchange->status = head->status;
+  exchange->upstream_keeps = head->minor_version == 1 && kind != CREEL_BODY_EOF && !upgrade &&
+                             !creel_http_head_has_token (head, "Connection", "close");
+  exchange->response_chunked = (kind == CREEL_BODY_CHUNKED || kind == CREEL_BODY_EOF) && request->head->minor_version == 1;
+  exchange->guest_keeps = request->keep_alive && !upgrade;
+  g_autofree char *content_length = g_strdup (soup_message_headers_get_list (head->headers, "Content-Length"));
+  creel_http_head_remove_hop_by_hop (head);
+  if (exchange->response_chunked || head->status == 204)
+    content_length = (g_free (content_length), NULL);
+  soup_message_headers_remove (head->headers, "Content-Length");
+  soup_message_headers_remove (head->headers, CREEL_DENIED_HEADER);
+
+  g_autofree char *reason = exchange->scrub != NULL ? creel_scrub_text (exchange->scrub, head->reason) : NULL;
+  g_string_printf (text, "HTTP/1.1 %u %s\r\n", head->status, reason != NULL ? reason : head->reason);
+  creel_http_head_format_fields (head, text);
+  if (content_length != NULL)
+    g_string_append_printf (text, "Content-Length: %s\r\n", content_length);
+  if (exchange->response_chunked)
+    g_string_append (text, "Transfer-Encoding: chunked\r\n");
+  if (upgrade)
+    g_string_append (text, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+  else if (!exchange->guest_keeps)
+    g_string_append (text, "Connection: close\r\n");
+  g_string_append (text, "\r\n");
+  exchange->response_started = TRUE;
+  creel_endpoint_write (exchange->guest, text->str, text->len);
+  creel_http_body_init (&exchange->response_body, kind, length);
+  if (upgrade)
+    {
+      creel_endpoint_flush (exchange->guest);
+      exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->scrub, on_tunnel_end, exchange);
+      return FALSE;
+    }
+  return TRUE;
+}
+
+/* FALSE when there is nothing more to do in this step */
+static gboolean
+read_response_head (CreelExchange *exchange)
+{
+  for (;;)
+    {
+      gsize size, used;
+      const guint8 *data = creel_endpoint_peek (exchange->upstream, &size);
+      g_autoptr (CreelHttpHead) head = NULL;
+      const char *why = NULL;
+      CreelHeadResult result = creel_http_head_parse (data, size, FALSE, &head, &used, &why);
+
+      if (result == CREEL_HEAD_BAD)
+        {
+          refuse (exchange, CREEL_REASON_UPSTREAM, why);
+          return FALSE;
+        }
+      if (result == CREEL_HEAD_MORE)
+        {
+          if (!creel_endpoint_at_eof (exchange->upstream))
+            return FALSE;
+          if (exchange->reused && size == 0 && exchange->request->body_kind == CREEL_BODY_NONE)
+            {
+              drop_upstream (exchange);
+              open_upstream (exchange, TRUE);
+            }
+          else
+            refuse (exchange, CREEL_REASON_UPSTREAM, "The server closed the connection without an answer");
+          return FALSE;
+        }
+      creel_endpoint_consume (exchange->upstream, used);
+      if (head->status >= 200 || head->status == 101)
+        return start_response (exchange, head);
+    }
+}
+
+static void
+write_payload (CreelExchange *exchange, const guint8 *data, gsize size)
+{
+  char line[32];
+
+  if (size == 0)
+    return;
+  if (exchange->response_chunked)
+    creel_endpoint_write (exchange->guest, line, (gsize) g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", size));
+  creel_endpoint_write (exchange->guest, data, size);
+  if (exchange->response_chunked)
+    creel_endpoint_write (exchange->guest, "\r\n", 2);
+}
+
+/* FALSE when the response is cut */
+static gboolean
+move_response_body (CreelExchange *exchange)
+{
+  CreelHttpBody *body = &exchange->response_body;
+
+  while (!body->done && creel_endpoint_get_pending (exchange->guest) < CREEL_ENDPOINT_HIGH_WATER)
+    {
+      gsize size, payload_size;
+      const guint8 *payload;
+      const guint8 *data = creel_endpoint_peek (exchange->upstream, &size);
+      gssize used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
+
+      if (used < 0)
+        return FALSE;
+      if (used == 0)
+        break;
+      exchange->activity = g_get_monotonic_time ();
+      if (exchange->scrub != NULL && payload_size > 0)
+        {
+          g_autoptr (GByteArray) clean = g_byte_array_new ();
+
+          creel_scrub_feed (exchange->scrub, payload, payload_size, clean);
+          write_payload (exchange, clean->data, clean->len);
+        }
+      else
+        write_payload (exchange, payload, payload_size);
+      creel_endpoint_consume (exchange->upstream, (gsize) used);
+    }
+  gsize left;
+  creel_endpoint_peek (exchange->upstream, &left);
+  if (!body->done && left == 0 && creel_endpoint_at_eof (exchange->upstream) &&
+      (creel_endpoint_has_failed (exchange->upstream) || !creel_http_body_end (body)))
+    return FALSE;
+  if (body->done && !exchange->response_ended)
+    {
+      exchange->response_ended = TRUE;
+      if (exchange->scrub != NULL)
+        {
+          g_autoptr (GByteArray) rest = g_byte_array_new ();
+
+          creel_scrub_finish (exchange->scrub, rest);
+          write_payload (exchange, rest->data, rest->len);
+        }
+      if (exchange->response_chunked)
+        creel_endpoint_write (exchange->guest, "0\r\n\r\n", 5);
+    }
+  return TRUE;
+}
+
+static void
+complete (CreelExchange *exchange)
+{
+  gsize left;
+
+  creel_endpoint_peek (exchange->upstream, &left);
+  if (exchange->upstream_keeps && exchange->request_ended && left == 0 &&
+      creel_endpoint_get_pending (exchange->upstream) == 0 && !creel_endpoint_at_eof (exchange->upstream))
+    {
+      creel_endpoint_set_func (exchange->upstream, NULL, NULL);
+      creel_upstream_keep (exchange->proxy->upstream, exchange->upstream, exchange->request->host, exchange->request->port,
+                           exchange->request->scheme == CREEL_SCHEME_HTTPS);
+      g_clear_pointer (&exchange->upstream, creel_endpoint_unref);
+    }
+  else
+    drop_upstream (exchange);
+  creel_endpoint_flush (exchange->guest);
+  finish (exchange, exchange->guest_keeps && exchange->request_ended ? CREEL_EXCHANGE_KEEP : CREEL_EXCHANGE_CLOSE);
+}
+
+static void
+step (CreelEndpoint *endpoint, gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+
+  if (creel_endpoint_has_failed (exchange->guest) ||
+      (creel_endpoint_at_eof (exchange->guest) && !exchange->request_body.done))
+    {
+      gsize left;
+
+      creel_endpoint_peek (exchange->guest, &left);
+      if (left == 0 || creel_endpoint_has_failed (exchange->guest))
+        {
+          finish (exchange, CREEL_EXCHANGE_ABORT);
+          return;
+        }
+    }
+  if (exchange->upstream == NULL)
+    return;
+  if (!exchange->response_ended)
+    move_request_body (exchange);
+  if (exchange->upstream == NULL)
+    return;
+  creel_endpoint_flush (exchange->upstream);
+  if (!exchange->response_started && !read_response_head (exchange))
+    return;
+  if (!move_response_body (exchange))
+    {
+      finish (exchange, CREEL_EXCHANGE_ABORT);
+      return;
+    }
+  creel_endpoint_flush (exchange->guest);
+  if (exchange->response_ended)
+    complete (exchange);
+}
+
+static void
+send_head (CreelExchange *exchange)
+{
+  CreelRequest *request = exchange->request;
+  g_autofree char *line = NULL;
+  char *target = g_strdup (request->target);
+  GString *text;
+
+  /* a fresh connection may need it again, so the request itself stays free of the key */
+  if (exchange->secret != NULL)
+    {
+      gsize size;
+
+      line = creel_inject_format (exchange->credential, creel_secret_get_key (exchange->secret, &size), &target);
+    }
+  char *saved = request->target;
+  request->target = target;
+  text = creel_request_format (request);
+  request->target = saved;
+  explicit_bzero (target, strlen (target));
+  g_free (target);
+  creel_endpoint_write (exchange->upstream, text->str, text->len);
+  if (line != NULL)
+    {
+      creel_endpoint_write (exchange->upstream, line, strlen (line));
+      explicit_bzero (line, strlen (line));
+    }
+  creel_endpoint_write (exchange->upstream, "\r\n", 2);
+  explicit_bzero (text->str, text->len);
+  g_string_free (text, TRUE);
+  if (request->expects_continue && !exchange->request_started && request->body_kind != CREEL_BODY_NONE)
+    {
+      creel_endpoint_write (exchange->guest, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+      creel_endpoint_flush (exchange->guest);
+    }
+  exchange->request_started = TRUE;
+}
+
+static void
+on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+  g_autoptr (GError) error = NULL;
+  const char *reason;
+  gboolean reused = FALSE;
+  CreelEndpoint *upstream = creel_upstream_open_finish (result, &reused, &reason, &error);
+  g_autofree char *message = NULL;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (upstream == NULL)
+    {
+      message = g_str_equal (reason, CREEL_REASON_UPSTREAM_TLS)
+                    ? g_strdup_printf ("The certificate of %s cannot be verified: %s",
+                                       creel_host_get_text (exchange->request->host), error->message)
+                    : g_strdup_printf ("Cannot reach %s: %s", creel_host_get_text (exchange->request->host), error->message);
+      refuse (exchange, reason, message);
+      return;
+    }
+  exchange->upstream = upstream;
+  exchange->reused = reused;
+  exchange->activity = g_get_monotonic_time ();
+  send_head (exchange);
+  creel_endpoint_set_reading (upstream, TRUE);
+  creel_endpoint_set_func (upstream, step, exchange);
+  step (upstream, exchange);
+}
+
+static gboolean
+is_safe (const char *method)
+{
+  return g_str_equal (method, "GET") || g_str_equal (method, "HEAD") || g_str_equal (method, "OPTIONS");
+}
+
+static void
+open_upstream (CreelExchange *exchange, gboolean fresh)
+{
+  CreelRequest *request = exchange->request;
+  gboolean repeatable = is_safe (request->head->method) && request->body_kind == CREEL_BODY_NONE;
+
+  creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port,
+                             request->scheme == CREEL_SCHEME_HTTPS,
+                             fresh || request->wants_websocket ? 0 : repeatable ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
+                             exchange->cancellable, on_upstream, exchange);
+}
+
+static void
+on_announced (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+  g_autoptr (GError) error = NULL;
+
+  if (!creel_audit_write_finish (NULL, result, &error))
+    {
+      if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        refuse (exchange, CREEL_REASON_AUDIT, "The journal cannot take the entry, so nothing is let out; see systemctl status systemd-journald");
+      return;
+    }
+  exchange->announced = TRUE;
+  open_upstream (exchange, FALSE);
+}
+
+static void
+announce (CreelExchange *exchange)
+{
+  creel_audit_write_async (exchange->proxy->audit, make_entry (exchange, CREEL_MESSAGE_REQUEST, NULL), exchange->cancellable,
+                           on_announced, exchange);
+}
+
+static void
+on_secret (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+  g_autoptr (GError) error = NULL;
+  CreelSecret *secret = creel_credential_store_lookup_finish (result, &error);
+  gsize size;
+  const char *key;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  if (secret == NULL)
+    {
+      const char *name = exchange->credential->name;
+      g_autofree char *message =
+          g_error_matches (error, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED)
+              ? g_strdup_printf ("The key “%s” is in a locked keyring: unlock it on the host, then try again", name)
+          : g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_AGENT)
+              ? g_strdup_printf ("The key “%s” cannot be fetched: no session of the owner runs creel-agent; log in on the host", name)
+          : g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET)
+              ? g_strdup_printf ("There is no key “%s”; on the host run: creel secret set %s", name, name)
+              : g_strdup_printf ("The key “%s” cannot be used (%s); on the host run: creel secret set %s", name, error->message, name);
+
+      refuse (exchange, CREEL_REASON_CREDENTIAL, message);
+      return;
+    }
+  exchange->secret = secret;
+  key = creel_secret_get_key (secret, &size);
+  exchange->scrub = creel_scrub_new (key, size);
+  announce (exchange);
+}
+
+static void
+begin (CreelExchange *exchange)
+{
+  CreelRequest *request = exchange->request;
+  CreelDecision *decision = &request->decision;
+
+  creel_request_decide (request, exchange->proxy->policy);
+  if (decision->verdict != CREEL_VERDICT_ALLOW)
+    {
+      g_autofree char *message =
+          g_str_equal (decision->reason, CREEL_REASON_MALFORMED)
+              ? g_strdup ("The path can be read in two ways and a rule depends on it")
+          : decision->rule != NULL && decision->verdict == CREEL_VERDICT_DENY
+              ? g_strdup_printf ("The rule “%s” denies it", decision->rule)
+              : g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s",
+                                 exchange->proxy->sandbox, creel_host_get_text (request->host));
+
+      refuse (exchange, decision->reason, message);
+      return;
+    }
+  if (request->scheme == CREEL_SCHEME_HTTPS)
+    {
+      exchange->credentials = exchange->proxy->credentials != NULL ? g_ptr_array_ref (exchange->proxy->credentials) : NULL;
+      exchange->credential = creel_proxy_find_credential (exchange->proxy, request->host, request->port, request->head);
+    }
+  if (exchange->credential == NULL)
+    {
+      announce (exchange);
+      return;
+    }
+  /* the strip works on the target that will be sent */
+  g_free (request->head->target);
+  request->head->target = g_steal_pointer (&request->target);
+  creel_inject_strip (exchange->credential, request->head);
+  request->target = g_strdup (request->head->target);
+  if (request->wants_websocket)
+    soup_message_headers_remove (request->head->headers, "Sec-WebSocket-Extensions");
+  creel_credential_store_lookup_async (exchange->proxy->store, exchange->credential->name, exchange->cancellable, on_secret,
+                                       exchange);
+}
+
+CreelExchange *
+creel_exchange_new (CreelProxy *proxy, CreelEndpoint *guest, CreelHttpHead *head, const CreelRequestContext *context,
+                    CreelWay way, CreelExchangeFunc func, gpointer user_data)
+{
+  CreelExchange *exchange = g_new0 (CreelExchange, 1);
+  const char *message = NULL;
+  const char *reason;
+
+  exchange->proxy = proxy;
+  exchange->guest = creel_endpoint_ref (guest);
+  exchange->way = way;
+  exchange->func = func;
+  exchange->user_data = user_data;
+  exchange->cancellable = g_cancellable_new ();
+  exchange->number = ++proxy->next_request;
+  exchange->started = exchange->activity = g_get_monotonic_time ();
+  exchange->guest_read = creel_endpoint_get_bytes_read (guest);
+  exchange->guest_written = creel_endpoint_get_bytes_written (guest);
+  creel_endpoint_set_func (guest, step, exchange);
+  reason = creel_request_resolve (head, context, &exchange->request, &message);
+  if (reason != NULL)
+    {
+      creel_http_body_init (&exchange->request_body, CREEL_BODY_NONE, 0);
+      refuse (exchange, reason, message);
+      return exchange;
+    }
+  creel_http_body_init (&exchange->request_body, exchange->request->body_kind, exchange->request->body_length);
+  begin (exchange);
+  return exchange;
+}
+
+void
+creel_exchange_free (CreelExchange *exchange)
+{
+  if (exchange == NULL)
+    return;
+  g_cancellable_cancel (exchange->cancellable);
+  announce_end (exchange);
+  creel_endpoint_set_func (exchange->guest, NULL, NULL);
+  g_clear_pointer (&exchange->tunnel, creel_tunnel_free);
+  drop_upstream (exchange);
+  creel_endpoint_unref (exchange->guest);
+  creel_request_free (exchange->request);
+  g_clear_pointer (&exchange->credentials, g_ptr_array_unref);
+  g_clear_pointer (&exchange->secret, creel_secret_unref);
+  g_clear_pointer (&exchange->scrub, creel_scrub_free);
+  if (exchange->refusal != NULL)
+    g_string_free (exchange->refusal, TRUE);
+  g_object_unref (exchange->cancellable);
+  g_free (exchange);
+}
+
+gboolean
+creel_exchange_is_allowed (CreelExchange *exchange)
+{
+  if (exchange->request == NULL || exchange->refusal != NULL)
+    return TRUE; /* it is being refused already */
+  creel_request_decide (exchange->request, exchange->proxy->policy);
+  return exchange->request->decision.verdict == CREEL_VERDICT_ALLOW;
+}
+
+gint64
+creel_exchange_get_activity (CreelExchange *exchange)
+{
+  return exchange->tunnel != NULL ? creel_tunnel_get_activity (exchange->tunnel) : exchange->activity;
+}

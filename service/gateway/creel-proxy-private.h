@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "creel-credential-store.h"
+#include "creel-http-head.h"
+#include "creel-proxy.h"
+#include "creel-upstream.h"
+
+/* What the parts of the proxy share. */
+struct _CreelProxy
+{
+  GObject parent;
+  char *sandbox;
+  CreelCa *ca;
+  CreelAudit *audit;
+  CreelPolicy *policy;
+  GHashTable *bypass;     /* set of "host:port" */
+  GPtrArray *credentials; /* of CreelCredential */
+  CreelCredentialStore *store;
+  CreelUpstream *upstream;
+  GHashTable *connections; /* set of CreelConnection */
+  guint tick;
+  guint64 next_request;
+};
+
+/* Trusts another directory than /etc/creel/ca.d; for tests. */
+void creel_proxy_set_trust_directory (CreelProxy *proxy, const char *path);
+
+gboolean creel_proxy_is_bypassed (CreelProxy *proxy, const CreelHost *host, guint16 port);
+/* The credential for this origin, or NULL. head: a hint, when there are several: the one whose header the client sent. */
+const CreelCredential *creel_proxy_find_credential (CreelProxy *proxy, const CreelHost *host, guint16 port,
+                                                    const CreelHttpHead *head);

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-tls-stream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SAFE_RENEGOTIATION:%NO_SESSION_HASH"
+
+struct _CreelTlsStream
+{
+  GIOStream parent;
+  GIOStream *base;
+  GPollableInputStream *base_in;
+  GPollableOutputStream *base_out;
+  GInputStream *in;
+  GOutputStream *out;
+  gnutls_session_t session;
+  GByteArray *prefix;
+  gboolean send_pending; /* the record layer holds bytes of an earlier write */
+  gboolean eof;
+  gboolean bye_sent;
+};
+
+typedef struct { GInputStream parent; CreelTlsStream *tls; } CreelTlsInput;
+typedef struct { GInputStreamClass parent_class; } CreelTlsInputClass;
+typedef struct { GOutputStream parent; CreelTlsStream *tls; } CreelTlsOutput;
+typedef struct { GOutputStreamClass parent_class; } CreelTlsOutputClass;
+
+static void input_pollable_init (GPollableInputStreamInterface *iface);
+static void output_pollable_init (GPollableOutputStreamInterface *iface);
+GType creel_tls_input_get_type (void);
+GType creel_tls_output_get_type (void);
+
+G_DEFINE_TYPE (CreelTlsStream, creel_tls_stream, G_TYPE_IO_STREAM)
+G_DEFINE_TYPE_WITH_CODE (CreelTlsInput, creel_tls_input, G_TYPE_INPUT_STREAM,
+                         G_IMPLEMENT_INTERFACE (G_TYPE_POLLABLE_INPUT_STREAM, input_pollable_init))
+G_DEFINE_TYPE_WITH_CODE (CreelTlsOutput, creel_tls_output, G_TYPE_OUTPUT_STREAM,
+                         G_IMPLEMENT_INTERFACE (G_TYPE_POLLABLE_OUTPUT_STREAM, output_pollable_init))
+
+static gssize
+fail_session (CreelTlsStream *self, int error_number)
+{
+  gnutls_transport_set_errno (self->session, error_number);
+  return -1;
+}
+
+static gssize
+pull (gnutls_transport_ptr_t data, void *buffer, gsize size)
+{
+  CreelTlsStream *self = data;
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  if (self->prefix->len > 0)
+    {
+      n = (gssize) MIN (size, self->prefix->len);
+      memcpy (buffer, self->prefix->data, (gsize) n);
+      g_byte_array_remove_range (self->prefix, 0, (guint) n);
+      return n;
+    }
+  n = g_pollable_input_stream_read_nonblocking (self->base_in, buffer, size, NULL, &error);
+  if (n >= 0)
+    return n;
+  return fail_session (self, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? EAGAIN : ECONNRESET);
+}
+
+static gssize
+push (gnutls_transport_ptr_t data, const void *buffer, gsize size)
+{
+  CreelTlsStream *self = data;
+  g_autoptr (GError) error = NULL;
+  gssize n = g_pollable_output_stream_write_nonblocking (self->base_out, buffer, size, NULL, &error);
+
+  if (n >= 0)
+    return n;
+  return fail_session (self, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? EAGAIN : EPIPE);
+}
+
+/* only asked for by gnutls_handshake() with a time limit, which is not used */
+static int
+pull_timeout (gnutls_transport_ptr_t data, unsigned int milliseconds)
+{
+  return 1;
+}
+
+static CreelTlsStream *
+stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flags, gnutls_certificate_credentials_t credentials)
+{
+  static const gnutls_datum_t alpn = { (void *) "http/1.1", 8 };
+  CreelTlsStream *self = g_object_new (CREEL_TYPE_TLS_STREAM, NULL);
+
+  self->base = g_object_ref (base);
+  self->base_in = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (base));
+  self->base_out = G_POLLABLE_OUTPUT_STREAM (g_io_stream_get_output_stream (base));
+  g_byte_array_append (self->prefix, prefix, (guint) prefix_size);
+  if (gnutls_init (&self->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
+    g_error ("Out of memory for a TLS session");
+  gnutls_transport_set_ptr (self->session, self);
+  gnutls_transport_set_pull_function (self->session, pull);
+  gnutls_transport_set_push_function (self->session, push);
+  gnutls_transport_set_pull_timeout_function (self->session, pull_timeout);
+  gnutls_priority_set_direct (self->session, PRIORITY, NULL);
+  gnutls_credentials_set (self->session, GNUTLS_CRD_CERTIFICATE, credentials);
+  gnutls_alpn_set_protocols (self->session, &alpn, 1, 0);
+  return self;
+}
+
+CreelTlsStream *
+creel_tls_stream_new_server (GIOStream *base, gconstpointer prefix, gsize prefix_size,
+                             gnutls_certificate_credentials_t credentials)
+{
+  CreelTlsStream *self = stream_new (base, prefix, prefix_size, GNUTLS_SERVER, credentials);
+
+  gnutls_certificate_server_set_request (self->session, GNUTLS_CERT_IGNORE);
+  return self;
+}
+
+CreelTlsStream *
+creel_tls_stream_new_client (GIOStream *base, const char *host, gboolean is_address,
+                             gnutls_certificate_credentials_t credentials)
+{
+  CreelTlsStream *self = stream_new (base, NULL, 0, GNUTLS_CLIENT, credentials);
+
+  if (!is_address)
+    gnutls_server_name_set (self->session, GNUTLS_NAME_DNS, host, strlen (host));
+  gnutls_session_set_verify_cert (self->session, host, 0);
+  return self;
+}
+
+static GInputStream *
+get_input_stream (GIOStream *stream)
+{
+  return CREEL_TLS_STREAM (stream)->in;
+}
+
+static GOutputStream *
+get_output_stream (GIOStream *stream)
+{
+  return CREEL_TLS_STREAM (stream)->out;
+}
+
+static gboolean
+close_stream (GIOStream *stream, GCancellable *cancellable, GError **error)
+{
+  CreelTlsStream *self = CREEL_TLS_STREAM (stream);
+
+  if (!self->bye_sent && self->session != NULL)
+    {
+      self->bye_sent = TRUE;
+      gnutls_bye (self->session, GNUTLS_SHUT_WR);
+    }
+  return g_io_stream_close (self->base, NULL, error);
+}
+
+static void
+creel_tls_stream_finalize (GObject *object)
+{
+  CreelTlsStream *self = CREEL_TLS_STREAM (object);
+
+  g_clear_pointer (&self->session, gnutls_deinit);
+  g_clear_pointer (&self->prefix, g_byte_array_unref);
+  g_clear_object (&self->in);
+  g_clear_object (&self->out);
+  g_clear_object (&self->base);
+  G_OBJECT_CLASS (creel_tls_stream_parent_class)->finalize (object);
+}
+
+static void
+creel_tls_stream_class_init (CreelTlsStreamClass *klass)
+{
+  G_OBJECT_CLASS (klass)->finalize = creel_tls_stream_finalize;
+  G_IO_STREAM_CLASS (klass)->get_input_stream = get_input_stream;
+  G_IO_STREAM_CLASS (klass)->get_output_stream = get_output_stream;
+  G_IO_STREAM_CLASS (klass)->close_fn = close_stream;
+}
+
+static void
+creel_tls_stream_init (CreelTlsStream *self)
+{
+  CreelTlsInput *in = g_object_new (creel_tls_input_get_type (), NULL);
+  CreelTlsOutput *out = g_object_new (creel_tls_output_get_type (), NULL);
+
+  /* the ends live no longer than the stream */
+  in->tls = self;
+  out->tls = self;
+  self->in = G_INPUT_STREAM (in);
+  self->out = G_OUTPUT_STREAM (out);
+  self->prefix = g_byte_array_new ();
+}
+
+static gssize
+would_block (GError **error)
+{
+  g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "Would block");
+  return -1;
+}
+
+static gssize
+input_read_nonblocking (GPollableInputStream *stream, void *buffer, gsize size, GError **error)
+{
+  CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
+  gssize n;
+
+  if (self->eof)
+    return 0;
+  do
+    n = gnutls_record_recv (self->session, buffer, size);
+  while (n == GNUTLS_E_INTERRUPTED);
+  if (n == GNUTLS_E_AGAIN)
+    return would_block (error);
+  if (n > 0)
+    return n;
+  if (n == 0)
+    {
+      self->eof = TRUE;
+      return 0;
+    }
+  /* a missing close_notify is an error: whoever needs the end of the stream as a mark must not trust this one */
+  g_set_error (error, G_TLS_ERROR, n == GNUTLS_E_PREMATURE_TERMINATION ? G_TLS_ERROR_EOF : G_TLS_ERROR_MISC, "%s",
+               gnutls_strerror ((int) n));
+  return -1;
+}
+
+static gboolean
+input_is_readable (GPollableInputStream *stream)
+{
+  CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
+
+  return self->eof || self->prefix->len > 0 || gnutls_record_check_pending (self->session) > 0 ||
+         g_pollable_input_stream_is_readable (self->base_in);
+}
+
+static GSource *
+input_create_source (GPollableInputStream *stream, GCancellable *cancellable)
+{
+  CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
+  GSource *child;
+
+  if (self->eof || self->prefix->len > 0 || gnutls_record_check_pending (self->session) > 0)
+    child = g_timeout_source_new (0);
+  else
+    child = g_pollable_input_stream_create_source (self->base_in, NULL);
+  GSource *source = g_pollable_source_new_full (stream, child, cancellable);
+  g_source_unref (child);
+  return source;
+}
+
+static gboolean
+input_close (GInputStream *stream, GCancellable *cancellable, GError **error)
+{
+  return TRUE;
+}
+
+static void
+creel_tls_input_class_init (CreelTlsInputClass *klass)
+{
+  G_INPUT_STREAM_CLASS (klass)->close_fn = input_close;
+}
+
+static void
+creel_tls_input_init (CreelTlsInput *self)
+{
+}
+
+static void
+input_pollable_init (GPollableInputStreamInterface *iface)
+{
+  iface->is_readable = input_is_readable;
+  iface->create_source = input_create_source;
+  iface->read_nonblocking = input_read_nonblocking;
+}
+
+static gssize
+output_write_nonblocking (GPollableOutputStream *stream, const void *buffer, gsize size, GError **error)
+{
+  CreelTlsStream *self = ((CreelTlsOutput *) stream)->tls;
+  gssize n;
+
+  do
+    /* after EAGAIN the record is made already: NULL sends the rest and gives the count of the first call */
+    n = gnutls_record_send (self->session, self->send_pending ? NULL : buffer, self->send_pending ? 0 : size);
+  while (n == GNUTLS_E_INTERRUPTED);
+  self->send_pending = n == GNUTLS_E_AGAIN;
+  if (n == GNUTLS_E_AGAIN)
+    return would_block (error);
+  if (n >= 0)
+    return n;
+  g_set_error (error, G_TLS_ERROR, G_TLS_ERROR_MISC, "%s", gnutls_strerror ((int) n));
+  return -1;
+}
+
+static gboolean
+output_is_writable (GPollableOutputStream *stream)
+{
+  return g_pollable_output_stream_is_writable (((CreelTlsOutput *) stream)->tls->base_out);
+}
+
+static GSource *
+output_create_source (GPollableOutputStream *stream, GCancellable *cancellable)
+{
+  GSource *child = g_pollable_output_stream_create_source (((CreelTlsOutput *) stream)->tls->base_out, NULL);
+  GSource *source = g_pollable_source_new_full (stream, child, cancellable);
+
+  g_source_unref (child);
+  return source;
+}
+
+/* half-close: close_notify, then the end of the stream below */
+static gboolean
+output_close (GOutputStream *stream, GCancellable *cancellable, GError **error)
+{
+  CreelTlsStream *self = ((CreelTlsOutput *) stream)->tls;
+
+  if (!self->bye_sent && self->session != NULL)
+    {
+      self->bye_sent = TRUE;
+      gnutls_bye (self->session, GNUTLS_SHUT_WR);
+    }
+  return TRUE;
+}
+
+static void
+creel_tls_output_class_init (CreelTlsOutputClass *klass)
+{
+  G_OUTPUT_STREAM_CLASS (klass)->close_fn = output_close;
+}
+
+static void
+creel_tls_output_init (CreelTlsOutput *self)
+{
+}
+
+static void
+output_pollable_init (GPollableOutputStreamInterface *iface)
+{
+  iface->is_writable = output_is_writable;
+  iface->create_source = output_create_source;
+  iface->write_nonblocking = output_write_nonblocking;
+}
+
+typedef struct
+{
+  GSource *io;
+  GSource *timeout;
+  GSource *cancel;
+} Handshake;
+
+static void
+clear_source (GSource **source)
+{
+  if (*source == NULL)
+    return;
+  g_source_destroy (*source);
+  g_clear_pointer (source, g_source_unref);
+}
+
+static void
+handshake_free (gpointer data)
+{
+  Handshake *handshake = data;
+
+  clear_source (&handshake->io);
+  clear_source (&handshake->timeout);
+  clear_source (&handshake->cancel);
+  g_free (handshake);
+}
+
+static void handshake_step (GTask *task);
+
+static void
+handshake_return (GTask *task, GError *error)
+{
+  Handshake *handshake = g_task_get_task_data (task);
+
+  clear_source (&handshake->io);
+  clear_source (&handshake->timeout);
+  clear_source (&handshake->cancel);
+  if (error != NULL)
+    g_task_return_error (task, error);
+  else
+    g_task_return_boolean (task, TRUE);
+  g_object_unref (task);
+}
+
+static gboolean
+on_handshake_ready (GObject *stream, gpointer user_data)
+{
+  handshake_step (user_data);
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_handshake_timeout (gpointer user_data)
+{
+  handshake_return (user_data, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "The TLS handshake took too long"));
+  return G_SOURCE_REMOVE;
+}
+
+static gboolean
+on_handshake_cancelled (GCancellable *cancellable, gpointer user_data)
+{
+  handshake_return (user_data, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_CANCELLED, "Cancelled"));
+  return G_SOURCE_REMOVE;
+}
+
+static void
+handshake_step (GTask *task)
+{
+  CreelTlsStream *self = g_task_get_source_object (task);
+  Handshake *handshake = g_task_get_task_data (task);
+  gnutls_datum_t text = { 0 };
+  int result;
+
+  clear_source (&handshake->io);
+  do
+    result = gnutls_handshake (self->session);
+  while (result < 0 && result != GNUTLS_E_AGAIN && !gnutls_error_is_fatal (result));
+
+  if (result == GNUTLS_E_AGAIN)
+    {
+      /* bytes handed over with the stream are read before the stream itself, so waiting is for the stream only */
+      if (gnutls_record_get_direction (self->session) == 0)
+        handshake->io = g_pollable_input_stream_create_source (self->base_in, NULL);
+      else
+        handshake->io = g_pollable_output_stream_create_source (self->base_out, NULL);
+      g_source_set_callback (handshake->io, G_SOURCE_FUNC (on_handshake_ready), task, NULL);
+      g_source_attach (handshake->io, NULL);
+      return;
+    }
+  if (result == GNUTLS_E_SUCCESS)
+    {
+      handshake_return (task, NULL);
+      return;
+    }
+  gnutls_alert_send_appropriate (self->session, result);
+  if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+    {
+      guint status = gnutls_session_get_verify_cert_status (self->session);
+
+      gnutls_certificate_verification_status_print (status, GNUTLS_CRT_X509, &text, 0);
+      handshake_return (task, g_error_new (G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE, "%s",
+                                           text.data != NULL ? (const char *) text.data : "not verified"));
+      gnutls_free (text.data);
+      return;
+    }
+  handshake_return (task, g_error_new (G_TLS_ERROR, G_TLS_ERROR_HANDSHAKE, "%s", gnutls_strerror (result)));
+}
+
+void
+creel_tls_stream_handshake_async (CreelTlsStream *stream, guint timeout_seconds, GCancellable *cancellable,
+                                  GAsyncReadyCallback callback, gpointer user_data)
+{
+  GTask *task = g_task_new (stream, NULL, callback, user_data);
+  Handshake *handshake = g_new0 (Handshake, 1);
+
+  g_task_set_task_data (task, handshake, handshake_free);
+  handshake->timeout = g_timeout_source_new_seconds (timeout_seconds);
+  g_source_set_callback (handshake->timeout, on_handshake_timeout, task, NULL);
+  g_source_attach (handshake->timeout, NULL);
+  if (cancellable != NULL)
+    {
+      handshake->cancel = g_cancellable_source_new (cancellable);
+      g_source_set_callback (handshake->cancel, G_SOURCE_FUNC (on_handshake_cancelled), task, NULL);
+      g_source_attach (handshake->cancel, NULL);
+    }
+  handshake_step (task);
+}
+
+gboolean
+creel_tls_stream_handshake_finish (CreelTlsStream *stream, GAsyncResult *result, GError **error)
+{
+  return g_task_propagate_boolean (G_TASK (result), error);
+}

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-tunnel.h"
+
+struct _CreelTunnel
+{
+  CreelEndpoint *guest, *upstream;
+  CreelScrub *scrub;
+  CreelTunnelFunc func;
+  gpointer user_data;
+  gboolean guest_ended, upstream_ended;
+  gint64 activity;
+  guint start;
+};
+
+/* TRUE when this direction is done */
+static gboolean
+carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelScrub *scrub, gboolean *ended)
+{
+  gsize size;
+  const guint8 *data = creel_endpoint_peek (from, &size);
+
+  if (size > 0 && creel_endpoint_get_pending (to) < CREEL_ENDPOINT_HIGH_WATER)
+    {
+      g_autoptr (GByteArray) clean = scrub != NULL ? g_byte_array_new () : NULL;
+
+      tunnel->activity = g_get_monotonic_time ();
+      if (scrub != NULL)
+        creel_scrub_feed (scrub, data, size, clean);
+      creel_endpoint_write (to, scrub != NULL ? clean->data : data, scrub != NULL ? clean->len : size);
+      creel_endpoint_consume (from, size);
+      creel_endpoint_flush (to);
+    }
+  creel_endpoint_peek (from, &size);
+  if (!*ended && size == 0 && creel_endpoint_at_eof (from))
+    {
+      g_autoptr (GByteArray) rest = g_byte_array_new ();
+
+      *ended = TRUE;
+      if (scrub != NULL)
+        creel_scrub_finish (scrub, rest);
+      creel_endpoint_write (to, rest->data, rest->len);
+      creel_endpoint_shutdown (to);
+    }
+  return *ended && creel_endpoint_get_pending (to) == 0;
+}
+
+static void
+step (CreelEndpoint *endpoint, gpointer user_data)
+{
+  CreelTunnel *tunnel = user_data;
+  gboolean done = carry (tunnel, tunnel->guest, tunnel->upstream, NULL, &tunnel->guest_ended);
+
+  done &= carry (tunnel, tunnel->upstream, tunnel->guest, tunnel->scrub, &tunnel->upstream_ended);
+  if (done || creel_endpoint_has_failed (tunnel->guest) || creel_endpoint_has_failed (tunnel->upstream))
+    tunnel->func (tunnel->user_data);
+}
+
+static gboolean
+on_start (gpointer user_data)
+{
+  ((CreelTunnel *) user_data)->start = 0;
+  step (NULL, user_data);
+  return G_SOURCE_REMOVE;
+}
+
+CreelTunnel *
+creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelScrub *scrub, CreelTunnelFunc func, gpointer user_data)
+{
+  CreelTunnel *tunnel = g_new0 (CreelTunnel, 1);
+
+  tunnel->guest = creel_endpoint_ref (guest);
+  tunnel->upstream = creel_endpoint_ref (upstream);
+  tunnel->scrub = scrub;
+  tunnel->func = func;
+  tunnel->user_data = user_data;
+  tunnel->activity = g_get_monotonic_time ();
+  creel_endpoint_set_func (guest, step, tunnel);
+  creel_endpoint_set_func (upstream, step, tunnel);
+  creel_endpoint_set_reading (guest, TRUE);
+  creel_endpoint_set_reading (upstream, TRUE);
+  /* what was read before is carried from the main loop, not from inside the caller */
+  tunnel->start = g_idle_add_full (G_PRIORITY_DEFAULT, on_start, tunnel, NULL);
+  return tunnel;
+}
+
+void
+creel_tunnel_free (CreelTunnel *tunnel)
+{
+  if (tunnel == NULL)
+    return;
+  g_clear_handle_id (&tunnel->start, g_source_remove);
+  creel_endpoint_close (tunnel->guest);
+  creel_endpoint_close (tunnel->upstream);
+  creel_endpoint_unref (tunnel->guest);
+  creel_endpoint_unref (tunnel->upstream);
+  g_free (tunnel);
+}
+
+gint64
+creel_tunnel_get_activity (CreelTunnel *tunnel)
+{
+  return tunnel->activity;
+}

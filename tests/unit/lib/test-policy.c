@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-policy.h"
+
+#include <glib/gstdio.h>
+
+/* rules: "+rule" allow, "-rule" deny, "?rule" ask, "!" at the start: default allow; separated by | */
+static CreelPolicy *
+make (const char *rules)
+{
+  CreelPolicy *policy = creel_policy_new (rules[0] == '!' ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY);
+  g_auto (GStrv) list = g_strsplit (rules[0] == '!' ? rules + 1 : rules, "|", -1);
+
+  for (char **rule = list; *rule != NULL && **rule != '\0'; rule++)
+    {
+      g_autoptr (GError) error = NULL;
+      CreelVerdict verdict = **rule == '+' ? CREEL_VERDICT_ALLOW : **rule == '?' ? CREEL_VERDICT_ASK : CREEL_VERDICT_DENY;
+      CreelRule *parsed = creel_rule_parse (verdict, *rule + 1, "test:1", &error);
+
+      g_assert_no_error (error);
+      creel_policy_take_rule (policy, parsed);
+    }
+  return policy;
+}
+
+#define D CREEL_VERDICT_DENY
+#define A CREEL_VERDICT_ALLOW
+#define Q CREEL_VERDICT_ASK
+#define HTTPS CREEL_SCHEME_HTTPS
+#define TCP CREEL_SCHEME_TCP
+
+static const struct
+{
+  const char *rules;
+  CreelScheme scheme;
+  const char *host;
+  guint16 port;
+  const char *method, *path;
+  CreelVerdict verdict;
+  gboolean needs_request;
+} decisions[] = {
+  { "", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+ok.com", HTTPS, "ok.com", 443, NULL, NULL, A, FALSE },
+  { "+ok.com", HTTPS, "ok.com", 80, NULL, NULL, A, FALSE },
+  { "+ok.com", HTTPS, "ok.com", 8443, NULL, NULL, D, FALSE },
+  { "+ok.com:8443", HTTPS, "ok.com", 8443, NULL, NULL, A, FALSE },
+  { "+ok.com:8443", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+ok.com:*", HTTPS, "ok.com", 1, NULL, NULL, A, FALSE },
+  { "+OK.com.", HTTPS, "ok.com", 443, NULL, NULL, A, FALSE },
+  { "+ok.com", HTTPS, "evilok.com", 443, NULL, NULL, D, FALSE },
+  { "+ok.com", HTTPS, "ok.com.evil.tld", 443, NULL, NULL, D, FALSE },
+  { "+ok.com", HTTPS, "a.ok.com", 443, NULL, NULL, D, FALSE },
+  { "+*.ok.com", HTTPS, "a.ok.com", 443, NULL, NULL, A, FALSE },
+  { "+*.ok.com", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+*.ok.com", HTTPS, "a.b.ok.com", 443, NULL, NULL, D, FALSE },
+  { "+*.ok.com", HTTPS, "aok.com", 443, NULL, NULL, D, FALSE },
+  { "+**.ok.com", HTTPS, "a.b.ok.com", 443, NULL, NULL, A, FALSE },
+  { "+**.ok.com", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+*", HTTPS, "any.example", 443, NULL, NULL, A, FALSE },
+  { "+*", HTTPS, "localhost", 443, NULL, NULL, D, FALSE },
+  { "+*", HTTPS, "8.8.8.8", 443, NULL, NULL, A, FALSE },
+  { "+*", HTTPS, "10.1.2.3", 443, NULL, NULL, D, FALSE },
+  { "+*", HTTPS, "127.0.0.1", 80, NULL, NULL, D, FALSE },
+  { "!", HTTPS, "any.example", 8443, NULL, NULL, A, FALSE },
+  { "!", HTTPS, "169.254.169.254", 80, NULL, NULL, D, FALSE },
+  { "!", HTTPS, "localhost", 80, NULL, NULL, D, FALSE },
+  { "!", TCP, "any.example", 22, NULL, NULL, D, FALSE },
+  { "!-bad.com", HTTPS, "bad.com", 443, NULL, NULL, D, FALSE },
+  { "!-bad.com", HTTPS, "bad.com", 9000, NULL, NULL, D, FALSE },
+  { "!-**.bad.com", HTTPS, "x.bad.com", 443, NULL, NULL, D, FALSE },
+  { "+10.0.0.0/8", HTTPS, "10.1.2.3", 443, NULL, NULL, A, FALSE },
+  { "+10.0.0.0/8", HTTPS, "11.1.2.3", 443, NULL, NULL, D, FALSE },
+  { "+10.0.0.0/8:5432", HTTPS, "10.1.2.3", 5432, NULL, NULL, A, FALSE },
+  { "+[fd00::/8]:80", HTTPS, "fd00::1", 80, NULL, NULL, A, FALSE },
+  { "+fd00::/8", HTTPS, "fd00::1", 443, NULL, NULL, A, FALSE },
+  { "+ok.com|-ok.com", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "-ok.com|+ok.com", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+ok.com|?ok.com", HTTPS, "ok.com", 443, NULL, NULL, Q, FALSE },
+  { "?ok.com|-ok.com", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+tcp://ok.com:22", TCP, "ok.com", 22, NULL, NULL, A, FALSE },
+  { "+tcp://ok.com:22", HTTPS, "ok.com", 22, NULL, NULL, D, FALSE },
+  { "+ok.com:22", TCP, "ok.com", 22, NULL, NULL, D, FALSE },
+  { "+tcp://ok.com:22|-ok.com", TCP, "ok.com", 22, NULL, NULL, D, FALSE },
+  { "+ok.com GET", HTTPS, "ok.com", 443, NULL, NULL, D, TRUE },
+  { "+ok.com GET", HTTPS, "ok.com", 443, "GET", "/", A, FALSE },
+  { "+ok.com GET", HTTPS, "ok.com", 443, "POST", "/", D, FALSE },
+  { "+ok.com GET", HTTPS, "ok.com", 443, "get", "/", D, FALSE },
+  { "+ok.com GET,HEAD /v1/*", HTTPS, "ok.com", 443, "HEAD", "/v1/x", A, FALSE },
+  { "+ok.com GET,HEAD /v1/*", HTTPS, "ok.com", 443, "HEAD", "/v1/x/y", D, FALSE },
+  { "+ok.com GET /v1/**", HTTPS, "ok.com", 443, "GET", "/v1/x/y", A, FALSE },
+  { "+ok.com /a*b*c/d", HTTPS, "ok.com", 443, "GET", "/abbc/d", A, FALSE },
+  { "+ok.com /**/x*y", HTTPS, "ok.com", 443, "GET", "/x/q/xzy", A, FALSE },
+  { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, NULL, NULL, A, TRUE },
+  { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin/x", D, FALSE },
+  { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/x", A, FALSE },
+  { "+ok.com GET|-ok.com", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "+localhost", HTTPS, "localhost", 12434, NULL, NULL, A, FALSE },
+  { "+localhost", HTTPS, "localhost", 80, NULL, NULL, D, FALSE },
+  { "+localhost", HTTPS, "host.docker.internal", 12434, NULL, NULL, A, FALSE },
+  { "+localhost:8080", HTTPS, "127.0.0.1", 8080, NULL, NULL, A, FALSE },
+  { "+localhost:8080", HTTPS, "localhost", 12434, NULL, NULL, D, FALSE },
+  { "+localhost:8080", HTTPS, "127.0.0.2", 8080, NULL, NULL, D, FALSE },
+};
+
+static void
+test_decide (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (decisions); i++)
+    {
+      g_autoptr (CreelPolicy) policy = make (decisions[i].rules);
+      g_autoptr (CreelHost) host = creel_host_parse (decisions[i].host, -1, NULL);
+      g_auto (CreelDecision) decision = { 0 };
+
+      g_test_message ("%s: %s:%u %s", decisions[i].rules, decisions[i].host, decisions[i].port, decisions[i].path);
+      creel_policy_decide (policy, decisions[i].scheme, host, decisions[i].port, decisions[i].method,
+                           decisions[i].path, &decision);
+      g_assert_cmpint (decision.verdict, ==, decisions[i].verdict);
+      g_assert_cmpint (decision.needs_request, ==, decisions[i].needs_request);
+      g_assert_cmpint (decision.reason[0] == '\0', ==, decision.verdict == CREEL_VERDICT_ALLOW);
+    }
+}
+
+static void
+test_no_policy_denies (void)
+{
+  g_autoptr (CreelHost) host = creel_host_parse ("ok.com", -1, NULL);
+  g_autoptr (GInetAddress) address = g_inet_address_new_from_string ("8.8.8.8");
+  g_auto (CreelDecision) decision = { 0 };
+
+  creel_policy_decide (NULL, HTTPS, host, 443, "GET", "/", &decision);
+  g_assert_cmpint (decision.verdict, ==, D);
+  g_assert_cmpstr (decision.reason, ==, CREEL_REASON_NOT_READY);
+  g_assert_false (creel_policy_address_allowed (NULL, host, address, 443, NULL));
+}
+
+static const struct
+{
+  const char *rules, *host, *address;
+  gboolean allowed;
+} floors[] = {
+  { "!", "x.com", "93.184.216.34", TRUE }, { "!", "x.com", "2606:2800:220:1::1", TRUE },
+  { "!", "x.com", "127.0.0.1", FALSE }, { "!", "x.com", "127.255.255.254", FALSE }, { "!", "x.com", "0.0.0.0", FALSE },
+  { "!", "x.com", "10.0.0.1", FALSE }, { "!", "x.com", "172.16.0.1", FALSE }, { "!", "x.com", "172.31.255.255", FALSE },
+  { "!", "x.com", "172.32.0.1", TRUE }, { "!", "x.com", "192.168.1.1", FALSE }, { "!", "x.com", "100.64.0.1", FALSE },
+  { "!", "x.com", "100.128.0.1", TRUE }, { "!", "x.com", "169.254.169.254", FALSE }, { "!", "x.com", "192.0.0.1", FALSE },
+  { "!", "x.com", "198.18.0.1", FALSE }, { "!", "x.com", "198.19.255.255", FALSE }, { "!", "x.com", "224.0.0.1", FALSE },
+  { "!", "x.com", "255.255.255.255", FALSE }, { "!", "x.com", "240.0.0.1", FALSE }, { "!", "x.com", "168.63.129.16", FALSE },
+  { "!", "x.com", "::1", FALSE }, { "!", "x.com", "::", FALSE }, { "!", "x.com", "::ffff:127.0.0.1", FALSE },
+  { "!", "x.com", "::ffff:93.184.216.34", TRUE }, { "!", "x.com", "::127.0.0.1", FALSE }, { "!", "x.com", "64:ff9b::a00:1", FALSE },
+  { "!", "x.com", "64:ff9b::5db8:d822", FALSE }, { "!", "x.com", "2002:7f00:1::1", FALSE }, { "!", "x.com", "2001::1", FALSE },
+  { "!", "x.com", "2001:db8::1", FALSE }, { "!", "x.com", "fc00::1", FALSE }, { "!", "x.com", "fd00:ec2::254", FALSE },
+  { "!", "x.com", "fe80::1", FALSE }, { "!", "x.com", "ff02::1", FALSE }, { "!", "x.com", "fec0::1", FALSE },
+  { "!", "x.com", "100::1", FALSE }, { "!", "x.com", "4000::1", FALSE },
+  { "!+10.0.0.0/8", "x.com", "10.0.0.1", TRUE }, { "!+10.0.0.5", "x.com", "10.0.0.5", TRUE },
+  { "!+10.0.0.5", "x.com", "10.0.0.6", FALSE }, { "!+10.0.0.0/8:80", "x.com", "10.0.0.1", FALSE },
+  { "!+0.0.0.0/0", "x.com", "10.0.0.1", FALSE }, { "!+0.0.0.0/1", "x.com", "127.0.0.1", FALSE }, { "!+::/0", "x.com", "::1", FALSE },
+  { "!+::/0", "x.com", "fd00::1", FALSE }, { "!+fd00::/8", "x.com", "fd00::1", TRUE }, { "!+fd00::/8", "x.com", "fd00:ec2::254", FALSE },
+  { "!+169.254.0.0/16", "x.com", "169.254.169.254", FALSE }, { "!+169.254.0.0/16", "x.com", "169.254.1.1", TRUE },
+  { "!+169.254.169.254", "x.com", "169.254.169.254", TRUE }, { "!+localhost:443", "localhost", "127.0.0.1", TRUE },
+  { "!+localhost:443", "x.com", "127.0.0.1", FALSE }, { "!+localhost:443", "localhost", "10.0.0.1", FALSE },
+  { "!+localhost", "localhost", "127.0.0.1", FALSE }, { "!-93.184.216.0/24", "x.com", "93.184.216.34", FALSE },
+  { "!+10.0.0.0/8|-10.0.0.1", "x.com", "10.0.0.1", FALSE },
+};
+
+static void
+test_floor (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (floors); i++)
+    {
+      g_autoptr (CreelPolicy) policy = make (floors[i].rules);
+      g_autoptr (CreelHost) host = creel_host_parse (floors[i].host, -1, NULL);
+      g_autoptr (GInetAddress) address = g_inet_address_new_from_string (floors[i].address);
+      const char *reason = NULL;
+
+      g_test_message ("%s %s", floors[i].rules, floors[i].address);
+      g_assert_nonnull (address);
+      g_assert_cmpint (creel_policy_address_allowed (policy, host, address, 443, &reason), ==, floors[i].allowed);
+      g_assert_cmpint (reason == NULL, ==, floors[i].allowed);
+    }
+}
+
+static void
+test_own_address (void)
+{
+  g_autoptr (CreelPolicy) range = make ("+192.168.0.0/16");
+  g_autoptr (CreelPolicy) single = make ("+192.168.1.5");
+  g_autoptr (CreelHost) host = creel_host_parse ("192.168.1.5", -1, NULL);
+
+  g_assert_true (creel_policy_address_allowed (range, host, creel_host_get_address (host), 443, NULL));
+  g_assert_false (creel_policy_own_address_allowed (range, host, creel_host_get_address (host), 443));
+  g_assert_true (creel_policy_own_address_allowed (single, host, creel_host_get_address (host), 443));
+}
+
+static void
+test_bad_rules (void)
+{
+  static const char *const bad[] = {
+    "", " ", "ok.com:0", "ok.com:99999", "ok.com:x", "ok.com:", "https://ok.com", "tcp://ok.com", "tcp://ok.com:22 GET", "10.0.0.1/8",
+    "10.0.0.0/33", "10.0.0.0/", "10.0.0.0/08", "fd00::/129", "*.10.0.0.1", "*", "ok.com get", "ok.com /x GET", "ok.com GET,,POST", "a*b.com",
+    "*.*.com", "***.com", "127.1", "0x7f000001", "[::1", "[::1]x", "bücher.example", "user@ok.com", "ok.com:080", "ok_.com",
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (CreelRule) rule = creel_rule_parse (CREEL_VERDICT_ALLOW, bad[i], NULL, &error);
+
+      g_test_message ("%s", bad[i]);
+      if (g_str_equal (bad[i], "*"))
+        g_assert_nonnull (rule);
+      else
+        g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+    }
+}
+
+static const struct
+{
+  const char *in, *out;
+} paths[] = {
+  { "/", "/" }, { "/a/b", "/a/b" }, { "/a//b", "/a/b" }, { "/a/./b", "/a/b" }, { "/a/../b", "/b" }, { "/../../b", "/b" },
+  { "/a/%2e%2e/b", "/b" }, { "/a/%2E./b", "/b" }, { "/a/b/..", "/a/" }, { "/a/b/.", "/a/b/" }, { "/a/", "/a/" }, { "//a", "/a" },
+  { "/%61dmin", "/admin" }, { "/a%20b", "/a%20b" }, { "/a%c3%bc", "/a%C3%BC" }, { "/a%2fb", NULL }, { "/a%5cb", NULL },
+  { "/a\\b", NULL }, { "/a%00b", NULL }, { "/a%0d%0ab", NULL }, { "/%252e%252e/b", NULL }, { "/%25", "/%25" }, { "/%zz", NULL }, { "/%2", NULL },
+  { "/a;x/b", "/a;x/b" }, { "/..;/b", NULL }, { "/.;x/b", NULL }, { "a", NULL }, { "*", "*" }, { "/a b", NULL }, { "/a?b", NULL }, { "/\xc3\xbc", NULL },
+  { "/a/...", "/a/..." }, { "/a%3Fb", "/a%3Fb" }, { "", NULL },
+};
+
+static void
+test_path (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (paths); i++)
+    {
+      g_autofree char *path = creel_path_canonicalize (paths[i].in, NULL);
+
+      g_test_message ("%s", paths[i].in);
+      g_assert_cmpstr (path, ==, paths[i].out);
+    }
+}
+
+static void
+test_files (void)
+{
+  static const char *const presets[] = { "locked", "balanced", "open" };
+  g_autoptr (GError) error = NULL;
+  g_autofree char *directory = g_dir_make_tmp ("creel-policy-XXXXXX", NULL);
+  g_autofree char *file = g_build_filename (directory, "10.conf", NULL);
+  g_autoptr (CreelPolicy) policy = make ("+ok.com|+bad.com");
+  g_autoptr (CreelHost) bad = creel_host_parse ("bad.com", -1, NULL);
+  g_auto (CreelDecision) decision = { 0 };
+
+  g_setenv ("CREEL_POLICY_PRESETS", CREEL_TEST_PRESETS, TRUE);
+  for (gsize i = 0; i < G_N_ELEMENTS (presets); i++)
+    {
+      g_autoptr (CreelPolicy) preset = creel_policy_new (CREEL_VERDICT_DENY);
+
+      g_assert_true (creel_policy_add_preset (preset, presets[i], &error));
+      g_assert_no_error (error);
+    }
+  g_assert_false (creel_policy_add_preset (policy, "../open", NULL));
+
+  g_assert_true (g_file_set_contents (file, "# no\n[Policy]\nDeny=bad.com\n", -1, NULL));
+  g_assert_true (creel_policy_add_ceiling (policy, directory, &error));
+  creel_policy_decide (policy, HTTPS, bad, 443, NULL, NULL, &decision);
+  g_assert_cmpint (decision.verdict, ==, D);
+  g_assert_cmpstr (decision.origin, ==, "10.conf:3");
+  g_assert_true (g_file_set_contents (file, "Deny=bad com /x\nNonsense\n", -1, NULL));
+  g_assert_false (creel_policy_add_ceiling (policy, directory, NULL));
+  g_assert_true (g_file_set_contents (file, "Allow=bad.com\n", -1, NULL));
+  g_assert_false (creel_policy_add_ceiling (policy, directory, NULL));
+  g_assert_true (creel_policy_add_ceiling (policy, "/nonexistent", &error));
+  g_unlink (file);
+  g_rmdir (directory);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/policy/decide", test_decide);
+  g_test_add_func ("/policy/no-policy-denies", test_no_policy_denies);
+  g_test_add_func ("/policy/floor", test_floor);
+  g_test_add_func ("/policy/own-address", test_own_address);
+  g_test_add_func ("/policy/bad-rules", test_bad_rules);
+  g_test_add_func ("/policy/path", test_path);
+  g_test_add_func ("/policy/files", test_files);
+  return g_test_run ();
+}
