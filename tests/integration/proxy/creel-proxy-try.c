@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The proxy of the gateway on a TCP port of the loopback, for real clients: it prints its CA to a file, audit entries to
+ * standard error. For tests; never installed. */
+#include <gio/gio.h>
+#include <glib-unix.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "creel-error.h"
+#include "creel-proxy-private.h"
+
+static char **arg_allow, **arg_deny, **arg_bypass, **arg_credential;
+static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent;
+static int arg_port;
+
+static const GOptionEntry options[] = {
+  { "allow", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_allow, "Rule that allows", "RULE" },
+  { "deny", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_deny, "Rule that denies", "RULE" },
+  { "bypass", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_bypass, "Never intercepted", "HOST" },
+  { "credential", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_credential, "Host that gets the key as bearer", "HOST:PORT" },
+  { "key", 0, 0, G_OPTION_ARG_STRING, &arg_key, "The key; without one the keyring counts as locked", "KEY" },
+  { "ca", 0, 0, G_OPTION_ARG_FILENAME, &arg_ca, "Where to write the certificate", "FILE" },
+  { "trust", 0, 0, G_OPTION_ARG_FILENAME, &arg_trust, "Directory of trusted certificates", "DIRECTORY" },
+  { "audit", 0, 0, G_OPTION_ARG_FILENAME, &arg_audit, "Socket that stands for the journal's", "SOCKET" },
+  { "transparent", 0, 0, G_OPTION_ARG_STRING, &arg_transparent, "Take every connection as one to this", "HOST:PORT" },
+  { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
+  { NULL },
+};
+
+static void
+add_rules (CreelPolicy *policy, CreelVerdict verdict, char **rules)
+{
+  for (; rules != NULL && *rules != NULL; rules++)
+    {
+      g_autoptr (GError) error = NULL;
+      CreelRule *rule = creel_rule_parse (verdict, *rules, "command line", &error);
+
+      if (rule == NULL)
+        g_error ("%s", error->message);
+      creel_policy_take_rule (policy, rule);
+    }
+}
+
+static void
+provide (const char *credential, GTask *reply, gpointer user_data)
+{
+  if (arg_key != NULL)
+    g_task_return_pointer (reply, g_bytes_new (arg_key, strlen (arg_key)), (GDestroyNotify) g_bytes_unref);
+  else
+    g_task_return_new_error (reply, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED, "Locked");
+}
+
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer user_data)
+{
+  g_socket_set_blocking (g_socket_connection_get_socket (connection), FALSE);
+  creel_proxy_accept (user_data, G_IO_STREAM (connection), arg_transparent,
+                      arg_transparent != NULL ? CREEL_WAY_TRANSPARENT : CREEL_WAY_PROXY);
+  return TRUE;
+}
+
+static gboolean
+on_entry (int fd, GIOCondition condition, gpointer user_data)
+{
+  char entry[65536];
+  gssize n = recv (fd, entry, sizeof entry, MSG_DONTWAIT);
+
+  for (gssize i = 0; i + 1 < n; i++)
+    if (entry[i] == '\n')
+      entry[i] = ' ';
+  if (n > 0)
+    {
+      fprintf (stderr, "audit: %.*s", (int) n, entry);
+      fflush (stderr);
+    }
+  return G_SOURCE_CONTINUE;
+}
+
+static gboolean
+on_signal (gpointer loop)
+{
+  g_main_loop_quit (loop);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+open_journal (void)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+  g_strlcpy (address.sun_path, arg_audit, sizeof address.sun_path);
+  unlink (arg_audit);
+  if (bind (fd, (struct sockaddr *) &address, sizeof address) < 0)
+    g_error ("Cannot bind %s", arg_audit);
+  g_unix_fd_add (fd, G_IO_IN, on_entry, NULL);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_autoptr (GOptionContext) context = g_option_context_new (NULL);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+  g_autoptr (GPtrArray) credentials = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_credential_free);
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+  g_autoptr (GSocketService) service = g_socket_service_new ();
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+
+  g_option_context_add_main_entries (context, options, NULL);
+  if (!g_option_context_parse (context, &argc, &argv, &error))
+    g_error ("%s", error->message);
+  add_rules (policy, CREEL_VERDICT_ALLOW, arg_allow);
+  add_rules (policy, CREEL_VERDICT_DENY, arg_deny);
+  for (char **host = arg_credential; host != NULL && *host != NULL; host++)
+    {
+      CreelCredential *credential = g_new0 (CreelCredential, 1);
+
+      credential->name = g_strdup ("try");
+      credential->hosts = g_strdupv ((char *[]){ *host, NULL });
+      credential->header = g_strdup ("Authorization");
+      credential->format = g_strdup ("Bearer {}");
+      g_ptr_array_add (credentials, credential);
+    }
+
+  g_autoptr (CreelCa) ca = creel_ca_new ("try", &error);
+  g_assert_no_error (error);
+  if (arg_ca != NULL && !g_file_set_contents (arg_ca, creel_ca_get_certificate (ca), -1, &error))
+    g_error ("%s", error->message);
+  if (arg_audit != NULL)
+    open_journal ();
+  g_autoptr (CreelAudit) audit = creel_audit_new ("try", arg_audit);
+  g_autoptr (CreelProxy) proxy = creel_proxy_new ("try", ca, audit);
+  if (arg_trust != NULL)
+    creel_proxy_set_trust_directory (proxy, arg_trust);
+  creel_proxy_set_policy (proxy, policy, arg_bypass);
+  creel_proxy_set_credentials (proxy, credentials, NULL);
+  creel_proxy_set_secret_func (proxy, provide, NULL);
+
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (loopback, (guint16) arg_port);
+  if (!g_socket_listener_add_address (G_SOCKET_LISTENER (service), address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL,
+                                      NULL, &error))
+    g_error ("%s", error->message);
+  g_signal_connect (service, "incoming", G_CALLBACK (on_incoming), proxy);
+  g_unix_signal_add (SIGTERM, on_signal, loop);
+  puts ("ready");
+  fflush (stdout);
+  g_main_loop_run (loop);
+  creel_proxy_abort_all (proxy);
+  return 0;
+}
