@@ -17,7 +17,7 @@
 typedef struct
 {
   CreelImageReport *report;
-  pid_t pid; /* of mksquashfs */
+  pid_t pid; /* of tar2sqfs */
   int input; /* the tar goes here */
   int noise; /* what it says, a temporary file */
   struct archive *tar;
@@ -36,35 +36,28 @@ fail (GError **error, const char *what)
 }
 
 static gboolean
-start (Squash *self, const CreelImageInode *root, gint64 newest, int out, GError **error)
+start (Squash *self, int out, GError **error)
 {
-  g_autofree char *mode = g_strdup_printf ("%o", root->mode & 07777);
-  g_autofree char *uid = g_strdup_printf ("%u", root->uid);
-  g_autofree char *gid = g_strdup_printf ("%u", root->gid);
-  /* mksquashfs gives the root directory the present time whatever -root-time says, and two imports
-   * would differ. Clamping to the newest time in the image mends that and touches nothing else. */
-  g_autofree char *epoch = g_strdup_printf ("SOURCE_DATE_EPOCH=%" G_GINT64_FORMAT, newest);
-  const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", epoch,
-                                      NULL };
+  const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
   /* clang-format off */
+  /* Not mksquashfs: with -tar it gives the root directory its own uid and the present time. */
   const char *const argv[] = {
-    "mksquashfs", "-", "/proc/self/fd/3", "-tar", "-noappend", "-quiet", "-no-progress", "-no-recovery",
-    "-no-exports", "-exit-on-error", "-comp", "zstd", "-Xcompression-level", "3", "-mem", "512M",
-    "-root-mode", mode, "-root-uid", uid, "-root-gid", gid, NULL,
+    "tar2sqfs", "--force", "--quiet", "--no-skip", "--compressor", "zstd", "--comp-extra", "level=3",
+    "/proc/self/fd/3", NULL,
   };
   /* clang-format on */
   int pipes[2];
 
-  self->noise = memfd_create ("mksquashfs", MFD_CLOEXEC);
+  self->noise = memfd_create ("tar2sqfs", MFD_CLOEXEC);
   if (self->noise < 0 || pipe2 (pipes, O_CLOEXEC) < 0)
-    return fail (error, "Cannot start mksquashfs");
+    return fail (error, "Cannot start tar2sqfs");
   fcntl (pipes[1], F_SETPIPE_SZ, 1024 * 1024);
   self->input = pipes[1];
   self->pid = fork ();
   if (self->pid < 0)
     {
       close (pipes[0]);
-      return fail (error, "Cannot start mksquashfs");
+      return fail (error, "Cannot start tar2sqfs");
     }
   if (self->pid == 0)
     {
@@ -79,16 +72,35 @@ start (Squash *self, const CreelImageInode *root, gint64 newest, int out, GError
       if (in < 0 || file < 0 || noise < 0 || dup2 (in, 0) < 0 || dup2 (noise, 1) < 0 ||
           dup2 (noise, 2) < 0 || dup2 (file, 3) < 0 || close_range (4, G_MAXUINT, 0) < 0)
         _exit (126);
-      execvpe ("mksquashfs", (char *const *)argv, (char *const *)environment);
+      execvpe ("tar2sqfs", (char *const *)argv, (char *const *)environment);
       _exit (127);
     }
   close (pipes[0]);
   return TRUE;
 }
 
-/* Waits for mksquashfs and says why it failed. */
+/* tar2sqfs calls every failed write an I/O error, so look oneself. The file is lost anyway. */
 static gboolean
-finish (Squash *self, GError **error)
+disk_is_full (int out)
+{
+  g_autofree guint8 *buffer = g_malloc (BLOCK);
+  gint64 end = lseek (out, 0, SEEK_END);
+
+  memset (buffer, 1, BLOCK);
+  for (guint i = 0; i < 8; i++)
+    {
+      gssize n = pwrite (out, buffer, BLOCK, end);
+
+      if (n < 0)
+        return errno == ENOSPC || errno == EDQUOT;
+      end += n;
+    }
+  return FALSE;
+}
+
+/* Waits for tar2sqfs and says why it failed. */
+static gboolean
+finish (Squash *self, int out, GError **error)
 {
   char text[STDERR_MAX];
   g_autofree char *quoted = NULL;
@@ -103,19 +115,19 @@ finish (Squash *self, GError **error)
   if (WIFEXITED (status) && WEXITSTATUS (status) == 127)
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
-                   "mksquashfs is not installed; install squashfs-tools");
+                   "tar2sqfs is not installed; install squashfs-tools-ng");
       return FALSE;
     }
   n = MAX (pread (self->noise, text, sizeof text - 1, 0), 0);
   text[n] = '\0';
-  if (strstr (text, "No space left") != NULL || strstr (text, "Disk quota exceeded") != NULL)
+  if (disk_is_full (out))
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE,
                    "The disk of the image store is full; free some space or remove images");
       return FALSE;
     }
   quoted = creel_image_quote (g_strstrip (text));
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "mksquashfs failed (status %d): %s",
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "tar2sqfs failed (status %d): %s",
                WIFEXITED (status) ? WEXITSTATUS (status) : -WTERMSIG (status), quoted);
   return FALSE;
 }
@@ -136,7 +148,7 @@ on_write (struct archive *archive, void *user_data, const void *buffer, size_t l
   return n;
 }
 
-/* A failed write means that mksquashfs has ended; finish () then tells why. */
+/* A failed write means that tar2sqfs has ended; finish () then tells why. */
 static gboolean
 write_header (Squash *self, const CreelImageNode *node, const char *hardlink)
 {
@@ -145,7 +157,7 @@ write_header (Squash *self, const CreelImageNode *node, const char *hardlink)
   g_autofree char *path = creel_image_node_path (node);
   int r;
 
-  archive_entry_set_pathname (entry, path);
+  archive_entry_set_pathname (entry, *path != '\0' ? path : "./");
   archive_entry_set_filetype (entry, inode->mode & S_IFMT);
   archive_entry_set_perm (entry, inode->mode & 07777);
   archive_entry_set_uid (entry, inode->uid);
@@ -179,7 +191,7 @@ changed (GError **error)
   return FALSE;
 }
 
-/* FALSE without an error: mksquashfs has ended. */
+/* FALSE without an error: tar2sqfs has ended. */
 static gboolean
 write_data (Squash *self, CreelImageReader *reader, guint64 size, guint8 *buffer, GError **error)
 {
@@ -247,12 +259,15 @@ write_files (Squash *self, CreelImageArchive *archive, GPtrArray *files, GError 
 }
 
 static gboolean
-write_tar (Squash *self, CreelImageArchive *archive, CreelImageList *list, GError **error)
+write_tar (Squash *self, CreelImageArchive *archive, CreelImageTree *tree, CreelImageList *list,
+           GError **error)
 {
   self->tar = archive_write_new ();
   archive_write_set_format_pax_restricted (self->tar);
   archive_write_set_bytes_per_block (self->tar, BLOCK);
   if (archive_write_open (self->tar, self, NULL, on_write, NULL) != ARCHIVE_OK)
+    return FALSE;
+  if (!write_header (self, creel_image_tree_get_root (tree), NULL))
     return FALSE;
   for (guint i = 0; i < list->plain->len; i++)
     if (!write_header (self, list->plain->pdata[i], NULL))
@@ -278,12 +293,12 @@ creel_image_squash (CreelImageArchive *archive, CreelImageTree *tree, CreelImage
   gboolean written = FALSE, good = FALSE;
 
   creel_image_source_set_quiet (archive->source);
-  if (start (&self, creel_image_tree_get_root (tree)->inode, list->newest, out, error))
+  if (start (&self, out, error))
     {
       g_autoptr (GError) read_error = NULL;
 
       creel_image_report_progress (report, "packing", 0, self.total);
-      written = write_tar (&self, archive, list, &read_error);
+      written = write_tar (&self, archive, tree, list, &read_error);
       /* An unfinished tar would be packed as if it were whole. */
       if (!written && read_error != NULL)
         kill (self.pid, SIGKILL);
@@ -293,11 +308,11 @@ creel_image_squash (CreelImageArchive *archive, CreelImageTree *tree, CreelImage
           archive_write_free (self.tar);
         }
       close (self.input);
-      good = finish (&self, read_error == NULL ? error : NULL);
+      good = finish (&self, out, read_error == NULL ? error : NULL);
       if (read_error != NULL)
         g_propagate_error (error, g_steal_pointer (&read_error));
       else if (good && !written)
-        g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "mksquashfs ended early");
+        g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "tar2sqfs ended early");
       good = good && written;
     }
   else if (self.input >= 0)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The second pass: the merged tree and the layers' data, as one tar, into mksquashfs. */
+/* The second pass: the merged tree and the layers' data, as one tar, into tar2sqfs. */
 #pragma once
 
 #include "creel-image-merge.h"

@@ -526,7 +526,6 @@ list_node (CreelImageList *list, CreelImageNode *node, guint16 machine)
       CreelImageNode *child = children->pdata[i];
       CreelImageInode *inode = child->inode;
 
-      list->newest = MAX (list->newest, inode->mtime);
       if (!S_ISREG (inode->mode))
         g_ptr_array_add (list->plain, child);
       else if (inode->first != NULL)
@@ -569,7 +568,6 @@ creel_image_tree_list (CreelImageTree *self, guint16 machine)
   list->plain = g_ptr_array_new ();
   list->files = g_ptr_array_new ();
   list->links = g_ptr_array_new ();
-  list->newest = self->root->inode->mtime;
   forget_first (self->root);
   list_node (list, self->root, machine);
   g_ptr_array_sort (list->files, compare_data);

@@ -62,7 +62,6 @@ typedef struct
 {
   GPtrArray *plain, *files, *links;
   guint64 size;
-  gint64 newest;                   /* modification time of all */
   guint programs, native, foreign; /* executable files; of those, ELF for machine and for others */
   guint16 foreign_machine;
   gboolean has_bin; /* a directory where a root file system keeps its programs */

@@ -280,7 +280,8 @@ test_truncated (void)
   GBytes *const all[] = { plain, zipped, docker, oci };
 
   for (guint i = 0; i < G_N_ELEMENTS (all); i++)
-    for (gsize size = 1; size + (i == 1 ? 0 : 1024) < g_bytes_get_size (all[i]); size += i == 1 ? 1 : 97)
+    for (gsize size = 1; size + (i == 1 ? 0 : 1024) < g_bytes_get_size (all[i]);
+         size += i == 1 ? 1 : 97)
       {
         g_autoptr (GBytes) part = g_bytes_new_from_bytes (all[i], 0, size);
         g_autoptr (GError) error = NULL;
@@ -369,25 +370,23 @@ test_bomb (void)
   g_autofree guint8 *buffer = g_malloc (size);
   g_autofree guint8 *zeros = g_malloc0 (1024 * 1024);
   g_autoptr (GBytes) bytes = NULL;
+  g_autoptr (GBytes) compressed = NULL;
 
   archive_write_set_format_gnutar (archive);
-  archive_write_add_filter_zstd (archive);
   archive_write_open_memory (archive, buffer, size, &used);
   archive_entry_set_pathname (entry, "bin/zeros");
   archive_entry_set_filetype (entry, AE_IFREG);
   archive_entry_set_perm (entry, 0755);
   archive_entry_set_size (entry, G_GUINT64_CONSTANT (10) << 30);
   g_assert_cmpint (archive_write_header (archive, entry), ==, ARCHIVE_OK);
-  for (guint i = 0; i < 16; i++)
+  for (guint i = 0; i < 8; i++)
     archive_write_data (archive, zeros, 1024 * 1024);
   archive_entry_free (entry);
   archive_write_fail (archive);
   archive_write_free (archive);
-  bytes = g_bytes_new (buffer, MAX (used, 1));
-  if (used > 0)
-    refused (bytes, "times its own size");
-  else
-    g_test_skip ("libarchive wrote nothing");
+  bytes = g_bytes_new (buffer, used);
+  compressed = compress (bytes);
+  refused (compressed, "times its own size");
 }
 
 int

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The program itself, with real mksquashfs and unsquashfs. */
+/* The program itself, with real tar2sqfs and unsquashfs. */
 #include "creel-image-config.h"
 #include "test-archive.h"
 #include <fcntl.h>
@@ -71,12 +71,12 @@ save (Fixture *f, GBytes *bytes)
 static gboolean
 tools_missing (void)
 {
-  g_autofree char *mksquashfs = g_find_program_in_path ("mksquashfs");
+  g_autofree char *tar2sqfs = g_find_program_in_path ("tar2sqfs");
   g_autofree char *unsquashfs = g_find_program_in_path ("unsquashfs");
 
-  if (mksquashfs != NULL && unsquashfs != NULL)
+  if (tar2sqfs != NULL && unsquashfs != NULL)
     return FALSE;
-  g_test_skip ("squashfs-tools is not installed");
+  g_test_skip ("squashfs-tools or squashfs-tools-ng is not installed");
   return TRUE;
 }
 
@@ -154,6 +154,8 @@ test_metadata (Fixture *f, gconstpointer unused)
   archive_entry_set_filetype (entry, AE_IFDIR);
   archive_entry_set_perm (entry, 0750);
   archive_entry_set_mtime (entry, 900000000, 0);
+  archive_entry_set_uid (entry, 7);
+  archive_entry_set_gid (entry, 8);
   archive_write_header (archive, entry);
   archive_entry_clear (entry);
   archive_entry_set_pathname (entry, "bin/sudo");
@@ -176,7 +178,7 @@ test_metadata (Fixture *f, gconstpointer unused)
   run_import (f, "");
   g_assert_cmpint (f->status, ==, 0);
   listing = run_tool (command);
-  g_assert_nonnull (strstr (listing, "drwxr-x--- 0/0"));
+  g_assert_nonnull (strstr (listing, "drwxr-x--- 7/8"));
   g_assert_nonnull (strstr (listing, "-rws--x--x 70000/3"));
   g_assert_nonnull (strstr (listing, "2001-09-09"));
   xattrs = run_tool (extract);
