@@ -80,7 +80,10 @@ cli_journal_walk (Cli *cli, const char *name, CliJournalWhat what, int lines, gb
                           g_get_user_name ());
   match (journal, "_SYSTEMD_UNIT", "creel-gateway@*.service", name);
   if (what == CLI_JOURNAL_REQUESTS)
-    match (journal, "MESSAGE_ID", CREEL_MESSAGE_REQUEST, name);
+    {
+      match (journal, "MESSAGE_ID", CREEL_MESSAGE_REQUEST, name);
+      match (journal, "MESSAGE_ID", CREEL_MESSAGE_REQUEST_DONE, name);
+    }
   else
     {
       sd_journal_add_disjunction (journal);

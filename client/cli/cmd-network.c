@@ -188,10 +188,13 @@ print_request (sd_journal *journal, gpointer user_data)
     { CREEL_FIELD_VERDICT, "verdict" }, { CREEL_FIELD_REASON, "reason" }, { CREEL_FIELD_METHOD, "method" },
     { CREEL_FIELD_HOST, "host" },       { CREEL_FIELD_PORT, "port" },     { CREEL_FIELD_REQUEST_PATH, "path" },
     { CREEL_FIELD_RULE, "rule" },       { CREEL_FIELD_CREDENTIAL, "credential" }, { CREEL_FIELD_STATUS, "status" },
-    { CREEL_FIELD_WAY, "way" },
+    { CREEL_FIELD_WAY, "way" },         { CREEL_FIELD_BYTES_IN, "bytes_in" }, { CREEL_FIELD_BYTES_OUT, "bytes_out" },
   };
   Cli *cli = user_data;
   char *values[G_N_ELEMENTS (fields)];
+
+  g_autofree char *message_id = cli_journal_get (journal, "MESSAGE_ID");
+  gboolean done = g_strcmp0 (message_id, CREEL_MESSAGE_REQUEST_DONE) == 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
     values[i] = cli_journal_get (journal, fields[i].field);
@@ -201,19 +204,21 @@ print_request (sd_journal *journal, gpointer user_data)
 
       json_builder_begin_object (builder);
       out_json_integer (builder, "time", cli_journal_time (journal));
+      out_json_string (builder, "event", done ? "done" : "request");
       for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
         if (values[i] != NULL)
           out_json_string (builder, fields[i].name, values[i]);
       json_builder_end_object (builder);
       out_json_print (builder, FALSE);
     }
-  else
+  /* for people the end of a request is news only when it went wrong after it had been let through */
+  else if (!done || (values[1] != NULL && *values[1] != '\0'))
     {
       g_autofree char *when = out_time (cli_journal_time (journal));
       g_autoptr (GString) line = g_string_new (when);
       g_autofree char *safe = NULL;
 
-      g_string_append_printf (line, " %-5s %-7s %s:%s%s", values[0] != NULL ? values[0] : "?", values[2] != NULL && *values[2] != '\0' ? values[2] : "-",
+      g_string_append_printf (line, " %-5s %-7s %s:%s%s", done ? "end" : values[0] != NULL ? values[0] : "?", values[2] != NULL && *values[2] != '\0' ? values[2] : "-",
                               values[3] != NULL ? values[3] : "?", values[4] != NULL ? values[4] : "?", values[5] != NULL ? values[5] : "");
       if (values[1] != NULL && *values[1] != '\0')
         g_string_append_printf (line, " (%s)", values[1]);
