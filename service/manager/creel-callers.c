@@ -150,6 +150,12 @@ creel_callers_lookup_now (CreelCallers *callers, const char *name, uid_t *ret_ui
   return reply != NULL && read_reply (reply, ret_uid);
 }
 
+gboolean
+creel_callers_is_known (CreelCallers *callers, const char *name)
+{
+  return g_hash_table_contains (callers->uids, name);
+}
+
 GPtrArray *
 creel_callers_of (CreelCallers *callers, uid_t uid)
 {

@@ -19,5 +19,7 @@ void creel_callers_lookup (CreelCallers *callers, const char *name, CreelCallerF
 gboolean creel_callers_lookup_now (CreelCallers *callers, const char *name, uid_t *ret_uid);
 /* Unique names whose user is `uid`, or root; free the array, not the names. */
 GPtrArray *creel_callers_of (CreelCallers *callers, uid_t uid);
+/* Still on the bus, as far as we were told. */
+gboolean creel_callers_is_known (CreelCallers *callers, const char *name);
 /* For tests. */
 void creel_callers_add (CreelCallers *callers, const char *name, uid_t uid);

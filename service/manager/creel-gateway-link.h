@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "creel-daemon.h"
+
+/* Private D-Bus connection to one sandbox's gateway, kept while the sandbox runs and made again when it breaks. Our
+ * Broker is exported on it. */
+typedef struct _CreelGatewayLink CreelGatewayLink;
+
+CreelGatewayLink *creel_gateway_link_new (CreelDaemon *daemon, const char *sandbox);
+void creel_gateway_link_free (CreelGatewayLink *link);
+
+gboolean creel_gateway_link_is_connected (CreelGatewayLink *link);
+/* What the guest says of itself, a{sv}, cut to size; borrowed, NULL before it said anything. */
+GVariant *creel_gateway_link_get_guest (CreelGatewayLink *link);
+
+/* `reply` and `fds` are borrowed and NULL with an error. */
+typedef void (*CreelGatewayFunc) (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error);
+/* CREEL_ERROR_NOT_RUNNING without a connection. timeout in ms, -1 for the default. */
+void creel_gateway_link_call (CreelGatewayLink *link, const char *method, GVariant *parameters, const char *reply_type,
+                              int timeout, CreelGatewayFunc done, gpointer user_data);

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-job.h"
+
+#include "creel-call.h"
+#include "creel-error.h"
+#include "creel-names.h"
+
+#define INTERFACE CREEL_BUS_NAME ".Job"
+
+struct _CreelJob
+{
+  CreelDaemon *daemon;
+  guint number;
+  char *key;
+  char *path;
+  uid_t owner;
+  const char *operation;
+  char *target;
+  char *phase;
+  guint64 done, total;
+  void (*cancel) (gpointer user_data);
+  gpointer user_data;
+};
+
+CreelJob *
+creel_job_new (CreelDaemon *daemon, uid_t owner, const char *operation, const char *target,
+               void (*cancel) (gpointer user_data), gpointer user_data)
+{
+  CreelJob *job = g_new0 (CreelJob, 1);
+
+  job->daemon = daemon;
+  job->number = ++daemon->last_job;
+  job->key = g_strdup_printf ("%u", job->number);
+  job->path = g_strconcat (CREEL_JOB_PATH "/", job->key, NULL);
+  job->owner = owner;
+  job->operation = operation;
+  job->target = g_strdup (target);
+  job->phase = g_strdup ("");
+  job->cancel = cancel;
+  job->user_data = user_data;
+  g_hash_table_insert (daemon->jobs, g_strdup (job->key), job);
+  return job;
+}
+
+void
+creel_job_free (CreelJob *job)
+{
+  g_free (job->key);
+  g_free (job->path);
+  g_free (job->target);
+  g_free (job->phase);
+  g_free (job);
+}
+
+const char *
+creel_job_get_path (CreelJob *job)
+{
+  return job->path;
+}
+
+guint
+creel_job_get_number (CreelJob *job)
+{
+  return job->number;
+}
+
+uid_t
+creel_job_get_owner (CreelJob *job)
+{
+  return job->owner;
+}
+
+GVariant *
+creel_job_get_properties (CreelJob *job)
+{
+  GVariantBuilder b;
+
+  if (job == NULL)
+    return NULL;
+  g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
+  g_variant_builder_add (&b, "{sv}", "Operation", g_variant_new_string (job->operation));
+  g_variant_builder_add (&b, "{sv}", "Target", g_variant_new_string (job->target));
+  g_variant_builder_add (&b, "{sv}", "Owner", g_variant_new_uint32 (job->owner));
+  g_variant_builder_add (&b, "{sv}", "Phase", g_variant_new_string (job->phase));
+  g_variant_builder_add (&b, "{sv}", "Progress", g_variant_new ("(tt)", job->done, job->total));
+  return g_variant_builder_end (&b);
+}
+
+guint
+creel_job_count (CreelDaemon *daemon, uid_t owner)
+{
+  GHashTableIter iter;
+  gpointer job;
+  guint n = 0;
+
+  g_hash_table_iter_init (&iter, daemon->jobs);
+  while (g_hash_table_iter_next (&iter, NULL, &job))
+    n += ((CreelJob *) job)->owner == owner;
+  return n;
+}
+
+void
+creel_job_set_progress (CreelJob *job, const char *phase, guint64 done, guint64 total)
+{
+  GVariantBuilder changed;
+
+  g_free (job->phase);
+  job->phase = g_strdup (phase);
+  job->done = done;
+  job->total = total;
+  g_variant_builder_init (&changed, G_VARIANT_TYPE ("a{sv}"));
+  g_variant_builder_add (&changed, "{sv}", "Phase", g_variant_new_string (phase));
+  g_variant_builder_add (&changed, "{sv}", "Progress", g_variant_new ("(tt)", done, total));
+  creel_daemon_emit (job->daemon, job->owner, job->path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                     g_variant_new ("(sa{sv}as)", INTERFACE, &changed, NULL));
+}
+
+void
+creel_job_finish (CreelJob *job, const GError *error, GVariant *details)
+{
+  const char *result = "done";
+  g_autofree char *name = NULL;
+
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_CANCELLED))
+    result = "cancelled";
+  else if (error != NULL)
+    result = "failed";
+  if (error != NULL)
+    name = g_dbus_error_encode_gerror (error);
+  creel_daemon_emit (job->daemon, job->owner, CREEL_OBJECT_PATH, CREEL_BUS_NAME ".Manager", "JobRemoved",
+                     g_variant_new ("(ossss@a{sv})", job->path, job->target, result, name != NULL ? name : "",
+                                    error != NULL ? error->message : "",
+                                    details != NULL ? details : g_variant_new ("a{sv}", NULL)));
+  g_hash_table_remove (job->daemon->jobs, job->key);
+}
+
+static void
+handle_cancel (CreelCall *call)
+{
+  CreelJob *job = g_hash_table_lookup (call->daemon->jobs, call->node);
+
+  job->cancel (job->user_data);
+  creel_call_return (call, NULL);
+}
+
+const CreelMethod creel_job_methods[] = {
+  { "Job", "Cancel", NULL, handle_cancel },
+  { NULL }
+};
