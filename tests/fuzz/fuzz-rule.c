@@ -4,7 +4,7 @@
 int
 LLVMFuzzerTestOneInput (const guint8 *data, size_t size)
 {
-  g_autofree char *text = g_strndup ((const char *) data, size);
+  g_autofree char *text = size > 0 ? g_strndup ((const char *) data, size) : g_strdup ("");
   g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
   g_autoptr (CreelHost) host = creel_host_parse ("a.example.com", -1, NULL);
   g_autoptr (GInetAddress) loopback = g_inet_address_new_from_string ("::1");
