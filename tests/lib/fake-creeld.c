@@ -279,6 +279,13 @@ on_check_network (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, 
   return TRUE;
 }
 
+static gboolean
+on_read_console (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, guint64 bytes, gpointer user_data)
+{
+  creel_dbus_sandbox_complete_read_console (sandbox, invocation, "[    0.1] Linux\r\n\033]0;evil\aPanic\n");
+  return TRUE;
+}
+
 static char *
 add_sandbox (Fake *fake, const char *name, GVariant *options)
 {
@@ -310,6 +317,7 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
   g_signal_connect (sandbox, "handle-restart", G_CALLBACK (on_restart), fake);
   g_signal_connect (sandbox, "handle-remove", G_CALLBACK (on_remove), fake);
   g_signal_connect (sandbox, "handle-set-network", G_CALLBACK (on_set_network), fake);
+  g_signal_connect (sandbox, "handle-read-console", G_CALLBACK (on_read_console), fake);
   g_signal_connect (sandbox, "handle-check-network", G_CALLBACK (on_check_network), fake);
   g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (sandbox), fake->bus, path, NULL);
   g_hash_table_insert (fake->sandboxes, g_strdup (name), sandbox);

@@ -347,6 +347,66 @@ test_doctor (void)
 }
 
 static void
+add_entry (GString *journal, const char *unit, const char *fields)
+{
+  static guint64 time = 1700000000000000;
+  g_auto (GStrv) lines = g_strsplit (fields, "|", -1);
+
+  time += G_USEC_PER_SEC;
+  g_string_append_printf (journal,
+                          "__CURSOR=\n__REALTIME_TIMESTAMP=%" G_GUINT64_FORMAT "\n__MONOTONIC_TIMESTAMP=%" G_GUINT64_FORMAT
+                          "\n_BOOT_ID=0123456789abcdef0123456789abcdef\n_SYSTEMD_UNIT=%s\n",
+                          time, time - 1699999999000000, unit);
+  for (char **line = lines; *line != NULL; line++)
+    g_string_append_printf (journal, "%s\n", *line);
+  g_string_append_c (journal, '\n');
+}
+
+#define REQUEST "MESSAGE_ID=" CREEL_MESSAGE_REQUEST "|CREEL_EVENT=request|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=request|"
+#define DONE "MESSAGE_ID=" CREEL_MESSAGE_REQUEST_DONE "|CREEL_EVENT=request|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=done|"
+
+static void
+test_journal (void)
+{
+  static const char converter[] = "/lib/systemd/systemd-journal-remote";
+  g_autoptr (GString) journal = g_string_new (NULL);
+  g_autofree char *text = g_build_filename (folder, "journal.export", NULL), *file = g_build_filename (folder, "box.journal", NULL);
+  const char *argv[] = { converter, "--output", file, "--split-mode=none", text, NULL };
+  int status;
+
+  if (access (converter, X_OK) < 0)
+    {
+      g_test_skip ("systemd-journal-remote is not installed");
+      return;
+    }
+  add_entry (journal, "creel@box.service", "CREEL_SANDBOX=box|SYSLOG_IDENTIFIER=creel-machine|MESSAGE=Sandbox box started");
+  add_entry (journal, "creel-gateway@box.service", REQUEST "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=example.com|CREEL_PORT=443|CREEL_PATH=/a|CREEL_RULE=example.com");
+  add_entry (journal, "creel-gateway@box.service", DONE "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=example.com|CREEL_PORT=443|CREEL_STATUS=200");
+  add_entry (journal, "creel-gateway@box.service", REQUEST "CREEL_VERDICT=deny|CREEL_REASON=policy|CREEL_METHOD=CONNECT|CREEL_HOST=evil.test|CREEL_PORT=443");
+  add_entry (journal, "creel-gateway@box.service", DONE "CREEL_VERDICT=allow|CREEL_REASON=credential|CREEL_METHOD=GET|CREEL_HOST=api.test|CREEL_PORT=443|CREEL_STATUS=503");
+  /* another sandbox's, and a forgery by somebody who may write any field but those of journald */
+  add_entry (journal, "creel-gateway@other.service", REQUEST "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=other.test|CREEL_PORT=443");
+  add_entry (journal, "user@1000.service", REQUEST "CREEL_SANDBOX=box|CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=forged.test|CREEL_PORT=443");
+  add_entry (journal, "creeld.service", "CREEL_SANDBOX=box|SYSLOG_IDENTIFIER=creeld|MESSAGE=said \033[31mred");
+  add_entry (journal, "creeld.service", "CREEL_SANDBOX=other|SYSLOG_IDENTIFIER=creeld|MESSAGE=of another");
+  add_entry (journal, "init.scope", "_PID=1|UNIT=creel@box.service|SYSLOG_IDENTIFIER=systemd|MESSAGE=Started creel@box.service");
+  g_assert_true (g_file_set_contents (text, journal->str, journal->len, NULL));
+  g_assert_true (g_spawn_sync (NULL, (char **) argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL | G_SPAWN_STDERR_TO_DEV_NULL, NULL, NULL, NULL, NULL, &status, NULL));
+  g_assert_cmpint (status, ==, 0);
+  g_setenv ("CREEL_JOURNAL", folder, TRUE);
+  g_assert_cmpint (run ("create --name box shell"), ==, 0);
+  golden ("network-log", "network log box");
+  golden ("network-log-last", "network log -n 3 box");
+  golden ("network-log-json", "network log --json box");
+  golden ("logs", "logs box");
+  golden ("logs-last", "logs -n 1 box");
+  golden ("logs-json", "logs --json box");
+  g_assert_cmpint (run ("rm box"), ==, 0);
+  g_unlink (text);
+  g_unlink (file);
+}
+
+static void
 test_no_service (void)
 {
   golden ("no-service-ls", "ls");
@@ -446,6 +506,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/exec-pipe", test_exec_pipe);
   g_test_add_func ("/cli/terminal", test_terminal);
   g_test_add_func ("/cli/doctor", test_doctor);
+  g_test_add_func ("/cli/journal", test_journal);
 
   g_test_dbus_up (bus);
   g_setenv ("DBUS_SYSTEM_BUS_ADDRESS", g_test_dbus_get_bus_address (bus), TRUE);
