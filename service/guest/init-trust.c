@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "init.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUNDLE_MAX (16 * 1024 * 1024)
+#define BEGIN_MARK "\n# creel: begin, made anew at each start\n"
+
+/* The gateway's certificate is another one after each start, so what an earlier one left is cut off first. */
+static bool
+apply_to (const char *path, const char *pem)
+{
+  size_t length = 0;
+  char *text = read_file (path, BUNDLE_MAX, &length);
+  char new_path[256];
+  size_t pem_length = strlen (pem);
+  char *mark;
+  char *grown;
+  bool done;
+
+  if (text == NULL)
+    return errno == ENOENT;
+  mark = strstr (text, BEGIN_MARK);
+  if (mark != NULL)
+    length = (size_t) (mark - text);
+  grown = realloc (text, length + sizeof BEGIN_MARK + pem_length);
+  if (grown == NULL)
+    return free (text), false;
+  memcpy (grown + length, BEGIN_MARK, sizeof BEGIN_MARK - 1);
+  memcpy (grown + length + sizeof BEGIN_MARK - 1, pem, pem_length);
+  length += sizeof BEGIN_MARK - 1 + pem_length;
+  snprintf (new_path, sizeof new_path, "%s.creel", path);
+  done = write_file (new_path, grown, length, 0644) == 0 && rename (new_path, path) == 0;
+  free (grown);
+  return done;
+}
+
+const char *
+trust_apply (const char *pem)
+{
+  static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                         "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
+  static char problem[256];
+
+  if (write_file ("/run/creel/ca.pem", pem, strlen (pem), 0644) < 0)
+    return snprintf (problem, sizeof problem, "cannot write /run/creel/ca.pem: %s", strerror (errno)), problem;
+  for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
+    {
+      char real[4096];
+
+      /* some are links to each other: the file behind is replaced, once */
+      if (realpath (bundles[i], real) != NULL && strlen (real) < 200 && !apply_to (real, pem))
+        return snprintf (problem, sizeof problem, "cannot add to %s: %s", bundles[i], strerror (errno)), problem;
+    }
+  return NULL;
+}
