@@ -320,10 +320,11 @@ on_method_call (GDBusConnection *bus, const char *sender, const char *path, cons
 /* No get_property: GLib then sends Properties.Get and GetAll to method_call too, with the sender. */
 static const GDBusInterfaceVTable vtable = { .method_call = on_method_call };
 
-static const char *
-subtree_kind (const char *path)
+/* GLib gives the subtree's path in some places and the object's in others. */
+static gboolean
+is_in (const char *path, const char *subtree)
 {
-  return strrchr (path, '/') + 1;
+  return g_str_has_prefix (path, subtree) && (path[strlen (subtree)] == '/' || path[strlen (subtree)] == '\0');
 }
 
 static char **
@@ -337,14 +338,14 @@ enumerate (GDBusConnection *bus, const char *sender, const char *path, gpointer 
 
   if (sender == NULL || !creel_callers_lookup_now (daemon->callers, sender, &uid))
     return g_new0 (char *, 1);
-  if (g_str_equal (subtree_kind (path), "sandbox"))
+  if (is_in (path, CREEL_SANDBOX_PATH))
     {
       g_hash_table_iter_init (&iter, daemon->sandboxes);
       while (g_hash_table_iter_next (&iter, &key, &object))
         if (creel_dispatch_is_own (uid, creel_sandbox_get_owner (object)))
-          g_strv_builder_add (nodes, subtree_kind (creel_sandbox_get_path (object)));
+          g_strv_builder_add (nodes, strrchr (creel_sandbox_get_path (object), '/') + 1);
     }
-  else if (g_str_equal (subtree_kind (path), "session"))
+  else if (is_in (path, CREEL_SESSION_PATH))
     {
       g_hash_table_iter_init (&iter, daemon->sessions);
       while (g_hash_table_iter_next (&iter, &key, &object))
@@ -369,9 +370,9 @@ introspect (GDBusConnection *bus, const char *sender, const char *path, const ch
 
   if (node == NULL)
     return infos;
-  if (g_str_equal (subtree_kind (path), "sandbox"))
+  if (is_in (path, CREEL_SANDBOX_PATH))
     infos[0] = g_dbus_interface_info_ref (creel_dbus_sandbox_interface_info ());
-  else if (g_str_equal (subtree_kind (path), "session"))
+  else if (is_in (path, CREEL_SESSION_PATH))
     infos[0] = g_dbus_interface_info_ref (creel_dbus_session_interface_info ());
   else
     infos[0] = g_dbus_interface_info_ref (creel_dbus_job_interface_info ());
