@@ -11,12 +11,12 @@ int LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t n_bytes);
 int
 LLVMFuzzerTestOneInput (const uint8_t *bytes, size_t n_bytes)
 {
-  g_autofree char *text = g_strndup ((const char *) bytes, n_bytes);
+  g_autofree char *text = g_strndup (n_bytes > 0 ? (const char *) bytes : "", n_bytes);
   guint64 size;
 
   for (int lines = 0; lines < 2; lines++)
     {
-      g_autofree char *safe = out_printable ((const char *) bytes, n_bytes, lines);
+      g_autofree char *safe = out_printable (n_bytes > 0 ? (const char *) bytes : "", n_bytes, lines);
 
       g_assert_true (g_utf8_validate (safe, -1, NULL));
       for (const char *p = safe; *p != '\0'; p = g_utf8_next_char (p))
