@@ -25,7 +25,7 @@
 #define SHARE_PROGRAM CREEL_LIBEXECDIR "/creel-share"
 #define STOP_SECONDS 10 /* for the guest to power off; then it is destroyed */
 #define START_MARGIN_SECONDS 30
-#define SHARE_GRACE_SECONDS 2
+#define GRACE_SECONDS 2
 
 typedef struct
 {
@@ -39,8 +39,9 @@ typedef struct
   char *runtime_dir;
   const char *accelerator;
   guint timer;
-  guint share_timer;
-  char *share_text;
+  guint grace;
+  CreelError grace_code;
+  char *grace_text;
   gint64 started;     /* monotonic usec */
   gboolean starting;  /* libvirt is at it */
   gboolean running;   /* there is a domain */
@@ -139,29 +140,37 @@ on_connection (CreelDomain *domain, gboolean up, gpointer user_data)
 }
 
 static gboolean
-on_share_grace_over (gpointer data)
+on_grace_over (gpointer data)
 {
   Machine *self = data;
 
-  self->share_timer = 0;
-  fail_with (self, CREEL_ERROR_FAILED, "%s", self->share_text);
+  self->grace = 0;
+  fail_with (self, self->grace_code, "%s", self->grace_text);
   return G_SOURCE_REMOVE;
+}
+
+/* When QEMU ends, its file servers and the gateway notice before libvirt does, and then libvirt's word is the reason to
+ * tell: wait for it for a moment. */
+static void
+fail_soon (Machine *self, CreelError code, char *text)
+{
+  if (self->grace != 0 || self->finished)
+    {
+      g_free (text);
+      return;
+    }
+  self->grace_code = code;
+  self->grace_text = text;
+  self->grace = g_timeout_add_seconds (GRACE_SECONDS, on_grace_over, self);
 }
 
 static void
 on_share_died (CreelShares *shares, int code, const char *text, gpointer user_data)
 {
-  Machine *self = user_data;
-
   if (code == CREEL_ERROR_BAD_WORKSPACE)
-    fail_with (self, CREEL_ERROR_BAD_WORKSPACE, "%s", text);
-  else if (self->share_timer == 0)
-    {
-      /* When QEMU ends it ends too, and libvirt's word for that comes after; then that is the reason to tell */
-      g_free (self->share_text);
-      self->share_text = g_strdup (text);
-      self->share_timer = g_timeout_add_seconds (SHARE_GRACE_SECONDS, on_share_grace_over, self);
-    }
+    fail_with (user_data, CREEL_ERROR_BAD_WORKSPACE, "%s", text);
+  else
+    fail_soon (user_data, (CreelError) code, g_strdup (text));
 }
 
 static void
@@ -183,7 +192,7 @@ on_gateway_state (CreelGatewayWatch *gateway, const char *state, const char *tex
       sd_notifyf (0, "READY=1\nSTATUS=Running on %s", self->accelerator);
     }
   else if (!self->ready && strcmp (state, "lost") == 0)
-    fail_with (self, CREEL_ERROR_GUEST_FAILED, "The guest broke off before it was ready: %s", text);
+    fail_soon (self, CREEL_ERROR_GUEST_FAILED, g_strdup_printf ("The guest broke off before it was ready: %s", text));
 }
 
 static gboolean
@@ -385,7 +394,7 @@ creel_machine_run (const char *name)
   g_main_loop_run (self.loop);
 
   g_clear_handle_id (&self.timer, g_source_remove);
-  g_clear_handle_id (&self.share_timer, g_source_remove);
+  g_clear_handle_id (&self.grace, g_source_remove);
   if (self.shares != NULL)
     g_signal_handlers_disconnect_by_data (self.shares, &self);
   if (self.domain != NULL)
@@ -400,7 +409,7 @@ creel_machine_run (const char *name)
   g_clear_pointer (&self.loop, g_main_loop_unref);
   g_free (self.console);
   g_free (self.runtime_dir);
-  g_free (self.share_text);
+  g_free (self.grace_text);
   return self.status;
 }
 
