@@ -542,7 +542,7 @@ check_session (void)
   check_shell ("root", "id -u; cat; echo bad >&2; exit 7", "input", "0\ninput", "bad\n", "exit=7");
   check_shell ("", "kill -TERM $$", "", "", "", "signal=15");
   check_shell ("", "grep -c creel /etc/ssl/certs/ca-certificates.crt; grep -c BEGIN /run/creel/ca.pem", "", "1\n1\n", "", "exit=0");
-  check_shell ("root", "ls /sys/class/net; ls -d /proc/[0-9]* | wc -l | grep -q . && echo y", "", "lo\ny\n", "", "exit=0");
+  check_shell ("root", "ls /sys/class/net", "", "lo\n", "", "exit=0");
   check_no_command ();
   check_terminal ();
   check_leftover ();
