@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "creel-error.h"
@@ -216,6 +218,43 @@ test_keepsake (void)
   close (open_fd);
 }
 
+/* The service manager gets the old one's removal, then a sealed memfd that reads back. */
+static void
+test_keepsake_store (void)
+{
+  g_autoptr (CreelKeepsake) keepsake = creel_keepsake_new ();
+  g_autoptr (CreelKeepsake) again = NULL;
+  g_autoptr (GError) error = NULL;
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+  char text[256], control[CMSG_SPACE (sizeof (int)) + CMSG_SPACE (sizeof (struct ucred))];
+  struct iovec part = { text, sizeof text - 1 };
+  struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control };
+  int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), kept = -1;
+  gssize n;
+
+  g_snprintf (address.sun_path, sizeof address.sun_path, "/tmp/creel-notify-%d", getpid ());
+  g_assert_cmpint (bind (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+  g_setenv ("NOTIFY_SOCKET", address.sun_path, TRUE);
+  keepsake->ca = g_strdup ("KEY");
+  g_assert_true (creel_keepsake_store (keepsake, &error));
+  g_assert_no_error (error);
+  g_unsetenv ("NOTIFY_SOCKET");
+
+  n = recv (fd, text, sizeof text - 1, MSG_DONTWAIT);
+  g_assert_cmpmem (text, n, "FDSTOREREMOVE=1\nFDNAME=state", 28);
+  n = recvmsg (fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  g_assert_cmpmem (text, n, "FDSTORE=1\nFDNAME=state", 22);
+  for (struct cmsghdr *c = CMSG_FIRSTHDR (&message); c != NULL; c = CMSG_NXTHDR (&message, c))
+    if (c->cmsg_type == SCM_RIGHTS)
+      memcpy (&kept, CMSG_DATA (c), sizeof kept);
+  again = creel_keepsake_read (kept, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (again->ca, ==, "KEY");
+  close (kept);
+  close (fd);
+  unlink (address.sun_path);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -228,5 +267,6 @@ main (int argc, char **argv)
   g_test_add_func ("/guest-config/build", test_guest_config);
   g_test_add_func ("/guest-config/placeholder", test_placeholder);
   g_test_add_func ("/keepsake/round-trip", test_keepsake);
+  g_test_add_func ("/keepsake/store", test_keepsake_store);
   return g_test_run ();
 }
