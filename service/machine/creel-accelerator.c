@@ -60,6 +60,7 @@ boot_with_kvm (const char *guest_dir, char **ret_reason)
   g_autofree char *limit = g_strdup_printf ("%d", PROBE_SECONDS);
   g_autoptr (GSubprocess) qemu = NULL;
   g_autoptr (GError) error = NULL;
+  gint64 start = g_get_monotonic_time ();
   gboolean booted;
   int fd = open ("/dev/kvm", O_RDWR | O_CLOEXEC);
 
@@ -82,7 +83,9 @@ boot_with_kvm (const char *guest_dir, char **ret_reason)
   booted = word_appears (g_subprocess_get_stdout_pipe (qemu));
   g_subprocess_send_signal (qemu, SIGTERM); /* timeout passes it on */
   g_subprocess_wait (qemu, NULL, NULL);
-  if (!booted)
+  if (!booted && g_get_monotonic_time () - start < (PROBE_SECONDS - 1) * G_USEC_PER_SEC)
+    *ret_reason = g_strdup ("QEMU ended at once with KVM, or the guest kernel crashed on it");
+  else if (!booted)
     *ret_reason = g_strdup_printf ("with KVM the guest kernel did not come up in %d s", PROBE_SECONDS);
   return booted;
 }
