@@ -20,8 +20,8 @@ creel_request_free (CreelRequest *request)
 static const char *
 resolve_absolute (CreelRequest *request, const char **ret_message)
 {
-  const char *authority = request->head->target + strlen ("http://");
-  gsize length = strcspn (authority, "/?#");
+  const char *authority;
+  gsize length;
 
   if (g_ascii_strncasecmp (request->head->target, "http://", 7) != 0)
     {
@@ -30,6 +30,8 @@ resolve_absolute (CreelRequest *request, const char **ret_message)
                          : "Only http:// goes through the proxy in this form; https:// needs CONNECT";
       return CREEL_REASON_MALFORMED;
     }
+  authority = request->head->target + strlen ("http://");
+  length = strcspn (authority, "/?#");
   request->host = creel_host_parse_authority (authority, (gssize) length, 80, &request->port, NULL);
   if (request->host == NULL)
     {

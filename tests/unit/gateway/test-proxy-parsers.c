@@ -42,7 +42,7 @@ static const struct
   { P "Transfer-Encoding: chunked;q=1\r\n\r\n", M }, { P "Transfer-Encoding:\r\n\r\n", M }, { P "Transfer-Encoding : chunked\r\n\r\n", M },
   { P "Transfer-Encoding\t: chunked\r\n\r\n", M }, { P "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", M },
   { P "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n", M }, { P "Transfer-Encoding:\vchunked\r\n\r\n", M },
-  { P "Transfer-Encoding: \x00" "chunked\r\n\r\n", M, sizeof (P) - 1 + 33 }, { P "X: y\nTransfer-Encoding: chunked\r\n\r\n", M },
+  { P "Transfer-Encoding: \x00" "chunked\r\n\r\n", M, sizeof (P) - 1 + 31 }, { P "X: y\nTransfer-Encoding: chunked\r\n\r\n", M },
   { P "X: y\rTransfer-Encoding: chunked\r\n\r\n", M }, { P "Transfer-Encoding:\r\n chunked\r\n\r\n", M },
   { "POST http://ok.com/ HTTP/1.0\r\nHost: ok.com\r\nTransfer-Encoding: chunked\r\n\r\n", M },
   { P "Transfer-Encoding: chunk\r\n\r\n", M }, { P "Transfer-Encoding: cow\r\n\r\n", M }, { P "Transfer-Encoding: chunked\x0b\r\n\r\n", M },
