@@ -455,6 +455,8 @@ step (CreelEndpoint *endpoint, gpointer user_data)
     return;
   if (!move_response_body (exchange))
     {
+      /* the guest gets what there is, and no end */
+      creel_endpoint_flush (exchange->guest);
       finish (exchange, CREEL_EXCHANGE_ABORT);
       return;
     }

@@ -122,7 +122,8 @@ creel_scrub_free (CreelScrub *scrub)
 {
   if (scrub == NULL)
     return;
-  explicit_bzero (scrub->held->data, scrub->held->len);
+  if (scrub->held->len > 0)
+    explicit_bzero (scrub->held->data, scrub->held->len);
   g_byte_array_unref (scrub->held);
   g_ptr_array_unref (scrub->patterns);
   g_free (scrub);
@@ -187,7 +188,8 @@ creel_scrub_feed (CreelScrub *scrub, const guint8 *data, gsize size, GByteArray 
 void
 creel_scrub_finish (CreelScrub *scrub, GByteArray *out)
 {
-  g_byte_array_append (out, scrub->held->data, scrub->held->len);
+  if (scrub->held->len > 0)
+    g_byte_array_append (out, scrub->held->data, scrub->held->len);
   g_byte_array_set_size (scrub->held, 0);
 }
 

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* The whole proxy over a socket pair, with an origin on the loopback that answers as each test says. */
+#include <gio/gio.h>
+#include <glib/gstdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "creel-error.h"
+#include "creel-proxy-private.h"
+
+typedef struct
+{
+  CreelCa *ca;
+  CreelAudit *audit;
+  CreelProxy *proxy;
+  GSocketService *origin;
+  guint16 port;
+  GByteArray *origin_got;
+  const char *origin_says;
+  gboolean origin_closes;
+  GPtrArray *origin_connections;
+  char *directory, *journal;
+  int journal_fd;
+  GIOStream *client;
+  int client_fd;
+} Fixture;
+
+static void
+on_origin_read (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  Fixture *f = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GBytes) bytes = g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
+  GSocketConnection *connection = g_object_get_data (G_OBJECT (source), "connection");
+
+  if (bytes == NULL || g_bytes_get_size (bytes) == 0)
+    return;
+  g_byte_array_append (f->origin_got, g_bytes_get_data (bytes, NULL), (guint) g_bytes_get_size (bytes));
+  if (f->origin_says != NULL)
+    g_socket_send (g_socket_connection_get_socket (connection), f->origin_says, strlen (f->origin_says), NULL, NULL);
+  if (f->origin_closes)
+    g_socket_shutdown (g_socket_connection_get_socket (connection), FALSE, TRUE, NULL);
+  g_input_stream_read_bytes_async (G_INPUT_STREAM (source), 65536, 0, NULL, on_origin_read, f);
+}
+
+static gboolean
+on_incoming (GSocketService *service, GSocketConnection *connection, GObject *object, gpointer user_data)
+{
+  Fixture *f = user_data;
+  GInputStream *in = g_io_stream_get_input_stream (G_IO_STREAM (connection));
+
+  g_ptr_array_add (f->origin_connections, g_object_ref (connection));
+  g_object_set_data (G_OBJECT (in), "connection", connection);
+  g_input_stream_read_bytes_async (in, 65536, 0, NULL, on_origin_read, f);
+  return TRUE;
+}
+
+/* allow: the rule up to the port of the origin, or NULL for none */
+static void
+set_rules (Fixture *f, const char *allow)
+{
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+
+  if (allow != NULL)
+    {
+      g_autofree char *text = g_strdup_printf ("%s:%u", allow, f->port);
+      CreelRule *rule = creel_rule_parse (CREEL_VERDICT_ALLOW, text, "test", NULL);
+
+      g_assert_nonnull (rule);
+      creel_policy_take_rule (policy, rule);
+    }
+  creel_proxy_set_policy (f->proxy, policy, NULL);
+}
+
+static void
+set_up (Fixture *f, gconstpointer unused)
+{
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  f->directory = g_dir_make_tmp ("creel-proxy-XXXXXX", NULL);
+  f->journal = g_build_filename (f->directory, "journal", NULL);
+  f->journal_fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  g_strlcpy (address.sun_path, f->journal, sizeof address.sun_path);
+  g_assert_cmpint (bind (f->journal_fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+  f->ca = creel_ca_new ("test", NULL);
+  f->audit = creel_audit_new ("test", f->journal);
+  f->proxy = creel_proxy_new ("test", f->ca, f->audit);
+  f->origin = g_socket_service_new ();
+  f->origin_got = g_byte_array_new ();
+  f->origin_connections = g_ptr_array_new_with_free_func (g_object_unref);
+  f->port = g_socket_listener_add_any_inet_port (G_SOCKET_LISTENER (f->origin), NULL, NULL);
+  g_signal_connect (f->origin, "incoming", G_CALLBACK (on_incoming), f);
+  set_rules (f, "localhost");
+}
+
+static void
+tear_down (Fixture *f, gconstpointer unused)
+{
+  creel_proxy_abort_all (f->proxy);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_object_unref (f->proxy);
+  creel_audit_unref (f->audit);
+  creel_ca_unref (f->ca);
+  g_socket_service_stop (f->origin);
+  g_socket_listener_close (G_SOCKET_LISTENER (f->origin));
+  g_object_unref (f->origin);
+  for (guint i = 0; i < f->origin_connections->len; i++)
+    g_io_stream_close (f->origin_connections->pdata[i], NULL, NULL);
+  g_ptr_array_unref (f->origin_connections);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_byte_array_unref (f->origin_got);
+  if (f->client_fd > 0)
+    close (f->client_fd);
+  close (f->journal_fd);
+  g_unlink (f->journal);
+  g_rmdir (f->directory);
+  g_free (f->journal);
+  g_free (f->directory);
+}
+
+static void
+start_client (Fixture *f, const char *authority)
+{
+  int fds[2];
+
+  if (f->client_fd > 0)
+    close (f->client_fd);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds), ==, 0);
+  f->client_fd = fds[0];
+  g_autoptr (GSocket) socket = g_socket_new_from_fd (fds[1], NULL);
+  g_socket_set_blocking (socket, FALSE);
+  g_autoptr (GSocketConnection) stream = g_socket_connection_factory_create_connection (socket);
+  creel_proxy_accept (f->proxy, G_IO_STREAM (stream), authority, authority != NULL ? CREEL_WAY_TRANSPARENT : CREEL_WAY_PROXY);
+}
+
+/* runs the loop until `wanted` came, the end came, or time is up; what came */
+static char *
+talk (Fixture *f, const char *say, const char *wanted, gboolean *ret_ended)
+{
+  g_autoptr (GString) got = g_string_new (NULL);
+  gint64 deadline = g_get_monotonic_time () + 6 * G_USEC_PER_SEC;
+  gboolean ended = FALSE;
+
+  if (say != NULL)
+    g_assert_cmpint (write (f->client_fd, say, strlen (say)), ==, (gssize) strlen (say));
+  while (!ended && (wanted == NULL || strstr (got->str, wanted) == NULL) && g_get_monotonic_time () < deadline)
+    {
+      char buffer[65536];
+      gssize n;
+
+      g_main_context_iteration (NULL, FALSE);
+      n = read (f->client_fd, buffer, sizeof buffer);
+      if (n > 0)
+        g_string_append_len (got, buffer, n);
+      else if (n == 0)
+        ended = TRUE;
+      else
+        g_usleep (500);
+    }
+  if (ret_ended != NULL)
+    *ret_ended = ended;
+  return g_string_free (g_steal_pointer (&got), FALSE);
+}
+
+static char *
+make_request (Fixture *f, const char *format)
+{
+  g_auto (GStrv) parts = g_strsplit (format, "PORT", -1);
+  g_autofree char *port = g_strdup_printf ("%u", f->port);
+
+  return g_strjoinv (port, parts);
+}
+
+#define GET "GET http://localhost:PORT/a?secret=1 HTTP/1.1\r\nHost: localhost:PORT\r\n\r\n"
+#define OK "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+static void
+test_request (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *request = make_request (f, GET);
+  char entry[4096] = "";
+
+  f->origin_says = OK;
+  start_client (f, NULL);
+  g_autofree char *first = talk (f, request, "\r\n\r\nok", NULL);
+  g_assert_true (g_str_has_prefix (first, "HTTP/1.1 200 OK\r\n"));
+  /* the second one on both kept connections */
+  g_autofree char *second = talk (f, request, "\r\n\r\nok", NULL);
+  g_assert_nonnull (strstr (second, "200 OK"));
+  g_assert_cmpuint (f->origin_connections->len, ==, 1);
+  g_assert_cmpint (recv (f->journal_fd, entry, sizeof entry - 1, 0), >, 0);
+  g_assert_nonnull (strstr (entry, "CREEL_VERDICT=allow\n"));
+  g_assert_nonnull (strstr (entry, "CREEL_PATH=/a\n"));
+  g_assert_null (strstr (entry, "secret"));
+}
+
+static void
+test_no_policy (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *request = make_request (f, GET);
+
+  creel_proxy_set_policy (f->proxy, NULL, NULL);
+  start_client (f, NULL);
+  g_autofree char *answer = talk (f, request, NULL, NULL);
+  g_assert_nonnull (strstr (answer, "Creel-Denied: not-ready"));
+  g_assert_cmpuint (f->origin_connections->len, ==, 0);
+}
+
+/* the journal is gone, or full: nothing goes out */
+static void
+test_audit_down (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *request = make_request (f, GET);
+  int fd = socket (AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+  struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+  g_strlcpy (address.sun_path, f->journal, sizeof address.sun_path);
+  g_assert_cmpint (connect (fd, (struct sockaddr *) &address, sizeof address), ==, 0);
+  while (send (fd, "X=y\n", 4, 0) == 4)
+    ;
+  f->origin_says = OK;
+  start_client (f, NULL);
+  g_autofree char *answer = talk (f, request, NULL, NULL);
+  g_assert_nonnull (strstr (answer, "503 "));
+  g_assert_nonnull (strstr (answer, "Creel-Denied: audit"));
+  g_assert_cmpuint (f->origin_connections->len, ==, 0);
+  close (fd);
+}
+
+static void
+test_tightened (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *authority = g_strdup_printf ("localhost:%u", f->port);
+  gboolean ended = FALSE;
+
+  set_rules (f, "tcp://localhost");
+  f->origin_says = "pong";
+  start_client (f, authority);
+  g_autofree char *first = talk (f, "ping", "pong", NULL);
+  g_assert_cmpstr (first, ==, "pong");
+  g_assert_cmpuint (creel_proxy_get_n_connections (f->proxy), ==, 1);
+  set_rules (f, NULL);
+  g_assert_cmpuint (creel_proxy_get_n_connections (f->proxy), ==, 0);
+  g_autofree char *rest = talk (f, NULL, NULL, &ended);
+  g_assert_true (ended);
+}
+
+static void
+test_half_close (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *authority = g_strdup_printf ("localhost:%u", f->port);
+  gboolean ended = FALSE;
+
+  set_rules (f, "tcp://localhost");
+  f->origin_says = "all of it";
+  f->origin_closes = TRUE;
+  start_client (f, authority);
+  g_assert_cmpint (write (f->client_fd, "x", 1), ==, 1);
+  shutdown (f->client_fd, SHUT_WR);
+  g_autofree char *answer = talk (f, NULL, NULL, &ended);
+  g_assert_cmpstr (answer, ==, "all of it");
+  g_assert_true (ended);
+}
+
+static const struct
+{
+  const char *says;
+  const char *wanted, *unwanted;
+} answers[] = {
+  { "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf", "Content-Length: 10", NULL },
+  { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n", "half", "\r\n0\r\n" },
+  { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwhole\r\n0\r\n\r\n", "whol", "0\r\n\r\n" },
+  { "HTTP/1.1 200 OK\r\n\r\nto the end", "a\r\nto the end\r\n0\r\n\r\n", NULL },
+  { "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Trailer: 1\r\n\r\n", "4\r\nbody\r\n0\r\n\r\n", "X-Trailer" },
+  { "HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 204 None\r\n\r\n", "HTTP/1.1 204 None", "103" },
+  { "HTTP/1.1 101 Switch\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n", "Creel-Denied: upstream", "101" },
+  { "nonsense\r\n\r\n", "Creel-Denied: upstream", "nonsense" }, { "", "Creel-Denied: upstream", NULL },
+  { "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "Creel-Denied: upstream", "200 OK" },
+  { "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nCreel-Denied: policy\r\nConnection: x-private\r\nX-Private: 1\r\n\r\nok", "ok", "Creel-Denied" },
+};
+
+static void
+test_answers (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *request = make_request (f, GET);
+
+  f->origin_closes = TRUE;
+  for (gsize i = 0; i < G_N_ELEMENTS (answers); i++)
+    {
+      char entry[4096];
+
+      /* a full journal refuses everything */
+      while (recv (f->journal_fd, entry, sizeof entry, 0) > 0)
+        ;
+      f->origin_says = answers[i].says[0] != '\0' ? answers[i].says : NULL;
+      start_client (f, NULL);
+      g_assert_cmpint (write (f->client_fd, request, strlen (request)), >, 0);
+      g_test_message ("%s", answers[i].says);
+      g_autofree char *answer = talk (f, NULL, answers[i].wanted, NULL);
+      g_test_message ("-> %s", answer);
+      g_assert_nonnull (strstr (answer, answers[i].wanted));
+      g_autofree char *rest = g_strconcat (answer, "", NULL);
+      if (answers[i].unwanted != NULL)
+        g_assert_null (strstr (rest, answers[i].unwanted));
+    }
+}
+
+static void
+test_many (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *request = make_request (f, "POST http://localhost:PORT/ HTTP/1.1\r\nHost: localhost:PORT\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n");
+
+  f->origin_says = NULL;
+  start_client (f, NULL);
+  g_autofree char *go = talk (f, request, "100 Continue", NULL);
+  g_assert_nonnull (strstr (go, "HTTP/1.1 100 Continue\r\n\r\n"));
+  f->origin_says = OK;
+  g_autofree char *answer = talk (f, "3;x=y\r\nabc\r\n0\r\nTrailer: no\r\n\r\n", "\r\n\r\nok", NULL);
+  g_assert_nonnull (strstr (answer, "200 OK"));
+  g_byte_array_append (f->origin_got, (const guint8 *) "", 1);
+  g_assert_nonnull (strstr ((char *) f->origin_got->data, "\r\n3\r\nabc\r\n0\r\n\r\n"));
+  g_assert_null (strstr ((char *) f->origin_got->data, "Expect"));
+  g_assert_null (strstr ((char *) f->origin_got->data, "Trailer"));
+}
+
+static void
+test_ca (void)
+{
+  g_autoptr (CreelCa) ca = creel_ca_new ("a-name-that-is-longer-than-what-fits-into-a-common-name-of-a-cert", NULL);
+  g_autoptr (GBytes) state = creel_ca_export (ca);
+  g_autoptr (CreelCa) again = creel_ca_import (state, NULL);
+  g_autoptr (GBytes) rubbish = g_bytes_new_static ("rubbish", 7);
+  CreelLeaf *leaf = creel_ca_get_leaf (again, "example.com", NULL);
+
+  g_assert_cmpstr (creel_ca_get_certificate (ca), ==, creel_ca_get_certificate (again));
+  g_assert_nonnull (leaf);
+  for (guint i = 0; i < 300; i++)
+    {
+      g_autofree char *host = g_strdup_printf ("h%u.example", i);
+
+      creel_leaf_unref (creel_ca_get_leaf (again, host, NULL));
+    }
+  creel_leaf_unref (leaf);
+  creel_leaf_unref (creel_ca_get_leaf (again, "::1", NULL));
+  g_assert_null (creel_ca_get_leaf (again, "not a host", NULL));
+  g_assert_null (creel_ca_import (rubbish, NULL));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+#define ADD(name, func) g_test_add (name, Fixture, NULL, set_up, func, tear_down)
+  ADD ("/proxy/request", test_request);
+  ADD ("/proxy/no-policy", test_no_policy);
+  ADD ("/proxy/audit-down", test_audit_down);
+  ADD ("/proxy/tightened", test_tightened);
+  ADD ("/proxy/half-close", test_half_close);
+  ADD ("/proxy/answers", test_answers);
+  ADD ("/proxy/body", test_many);
+  g_test_add_func ("/proxy/ca", test_ca);
+  return g_test_run ();
+}
