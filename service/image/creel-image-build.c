@@ -52,25 +52,37 @@ run_for_output (const char *const *argv, char **ret_output, GError **error)
          g_subprocess_communicate_utf8 (process, NULL, NULL, ret_output, NULL, error);
 }
 
+static void
+add_source (GString *sources, const char *uri, const char *release, const char *suite)
+{
+  g_autofree char *updates = g_strconcat (suite, "-updates", NULL);
+  g_autofree char *security = g_strconcat (suite, "-security", NULL);
+  g_autofree char *line = g_strdup_printf ("deb %s %s main\n", uri, release);
+
+  if ((g_str_equal (release, suite) || g_str_equal (release, updates) ||
+       g_str_equal (release, security)) &&
+      strstr (sources->str, line) == NULL)
+    g_string_append (sources, line);
+}
+
 /* The archives which this machine's own apt uses for the suite: so a company's mirror is used here
  * too. */
 static char *
 host_sources (const char *suite, GError **error)
 {
-  const char *const argv[] = { "apt-get",
-                               "indextargets",
-                               "--format",
-                               "deb $(REPO_URI) $(RELEASE) $(COMPONENT)",
-                               "Created-By: Packages",
-                               NULL };
+  const char *const known[] = {
+    "apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages", NULL
+  };
+  /* Before the first apt-get update there are no index files to list, but there is where it would
+   * look. */
+  const char *const configured[] = { "apt-get", "update", "--print-uris", NULL };
   g_autofree char *output = NULL;
-  g_autofree char *updates = g_strconcat (suite, "-updates", NULL);
-  g_autofree char *security = g_strconcat (suite, "-security", NULL);
-  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+  g_autofree char *uris = NULL;
   g_autoptr (GString) sources = g_string_new (NULL);
   g_auto (GStrv) lines = NULL;
+  g_auto (GStrv) uri_lines = NULL;
 
-  if (!run_for_output (argv, &output, error))
+  if (!run_for_output (known, &output, error))
     {
       g_prefix_error (error, "Cannot ask apt-get for this host's package archives: ");
       return NULL;
@@ -80,17 +92,31 @@ host_sources (const char *suite, GError **error)
     {
       g_auto (GStrv) words = g_strsplit (lines[i], " ", -1);
 
-      if (g_strv_length (words) == 4 && g_str_equal (words[3], "main") &&
-          (g_str_equal (words[2], suite) || g_str_equal (words[2], updates) ||
-           g_str_equal (words[2], security)) &&
-          g_hash_table_add (seen, lines[i]))
-        g_string_append_printf (sources, "%s\n", lines[i]);
+      if (g_strv_length (words) == 2)
+        add_source (sources, words[0], words[1], suite);
+    }
+  if (sources->len == 0 && run_for_output (configured, &uris, NULL))
+    uri_lines = g_strsplit (uris, "\n", -1);
+  for (guint i = 0; uri_lines != NULL && uri_lines[i] != NULL; i++)
+    {
+      /* 'URI/dists/SUITE/InRelease' FILE 0 */
+      const char *dists = strstr (uri_lines[i], "/dists/");
+      const char *end = dists != NULL ? strstr (dists, "/InRelease'") : NULL;
+
+      if (end != NULL && *uri_lines[i] == '\'')
+        {
+          g_autofree char *uri = g_strndup (uri_lines[i] + 1, dists + 1 - (uri_lines[i] + 1));
+          g_autofree char *release =
+              g_strndup (dists + strlen ("/dists/"), end - dists - strlen ("/dists/"));
+
+          add_source (sources, uri, release, suite);
+        }
     }
   if (sources->len == 0)
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
-                   "apt on this host has no package archive of “%s”; run apt-get update, or give "
-                   "Mirrors= in the recipe",
+                   "apt on this host has no package archive of “%s”; add one to its sources, or "
+                   "give Mirrors= in the recipe",
                    suite);
       return NULL;
     }
