@@ -300,6 +300,14 @@ creel_endpoint_flush (CreelEndpoint *endpoint)
     send_end (endpoint);
 }
 
+gboolean
+creel_endpoint_has_room (CreelEndpoint *endpoint)
+{
+  if (creel_endpoint_get_pending (endpoint) >= CREEL_ENDPOINT_HIGH_WATER)
+    creel_endpoint_flush (endpoint);
+  return creel_endpoint_get_pending (endpoint) < CREEL_ENDPOINT_HIGH_WATER;
+}
+
 void
 creel_endpoint_shutdown (CreelEndpoint *endpoint)
 {

@@ -33,6 +33,8 @@ gboolean creel_endpoint_has_failed (CreelEndpoint *endpoint);
 /* Queues; creel_endpoint_flush() sends. */
 void creel_endpoint_write (CreelEndpoint *endpoint, gconstpointer data, gsize size);
 void creel_endpoint_flush (CreelEndpoint *endpoint);
+/* Whether more may be added; sends first when it must. When not, the step function runs again once some was sent. */
+gboolean creel_endpoint_has_room (CreelEndpoint *endpoint);
 gsize creel_endpoint_get_pending (CreelEndpoint *endpoint);
 /* Ends the sending direction when everything queued is sent. */
 void creel_endpoint_shutdown (CreelEndpoint *endpoint);

@@ -173,7 +173,7 @@ move_request_body (CreelExchange *exchange)
 {
   CreelHttpBody *body = &exchange->request_body;
 
-  while (!body->done && creel_endpoint_get_pending (exchange->upstream) < CREEL_ENDPOINT_HIGH_WATER)
+  while (!body->done && creel_endpoint_has_room (exchange->upstream))
     {
       gsize size, payload_size;
       const guint8 *payload;
@@ -363,7 +363,7 @@ move_response_body (CreelExchange *exchange)
 {
   CreelHttpBody *body = &exchange->response_body;
 
-  while (!body->done && creel_endpoint_get_pending (exchange->guest) < CREEL_ENDPOINT_HIGH_WATER)
+  while (!body->done && creel_endpoint_has_room (exchange->guest))
     {
       gsize size, payload_size;
       const guint8 *payload;

@@ -173,6 +173,8 @@ creel_scrub_feed (CreelScrub *scrub, const guint8 *data, gsize size, GByteArray 
 {
   gsize tail;
 
+  if (size == 0)
+    return;
   g_byte_array_append (scrub->held, data, (guint) size);
   overwrite (scrub, scrub->held->data, scrub->held->len);
   tail = get_open_tail (scrub, scrub->held->data, scrub->held->len);

@@ -19,7 +19,7 @@ carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelScrub *
   gsize size;
   const guint8 *data = creel_endpoint_peek (from, &size);
 
-  if (size > 0 && creel_endpoint_get_pending (to) < CREEL_ENDPOINT_HIGH_WATER)
+  if (size > 0 && creel_endpoint_has_room (to))
     {
       g_autoptr (GByteArray) clean = scrub != NULL ? g_byte_array_new () : NULL;
 
