@@ -2,7 +2,6 @@
 #include "creel-exchange.h"
 
 #include <string.h>
-#include <syslog.h>
 
 #include "creel-error.h"
 #include "creel-http-body.h"
@@ -45,30 +44,6 @@ struct _CreelExchange
 
 static void open_upstream (CreelExchange *exchange, gboolean fresh);
 static void refuse (CreelExchange *exchange, const char *reason, const char *message);
-
-CreelAuditEntry *
-creel_exchange_audit_entry (CreelProxy *proxy, const char *message_id, guint64 number, CreelWay way, const char *method,
-                            const CreelHost *host, guint16 port, const char *path, const char *reason, const char *rule)
-{
-  gboolean denied = reason != NULL && reason[0] != '\0';
-  CreelAuditEntry *entry = creel_audit_entry_new (message_id, denied ? LOG_NOTICE : LOG_INFO, "request");
-
-  creel_audit_entry_printf (entry, CREEL_FIELD_REQUEST, "%" G_GUINT64_FORMAT, number);
-  creel_audit_entry_set (entry, CREEL_FIELD_VERDICT, denied ? "deny" : "allow");
-  creel_audit_entry_set (entry, CREEL_FIELD_REASON, denied ? reason : NULL);
-  creel_audit_entry_set (entry, CREEL_FIELD_METHOD, method);
-  if (host != NULL)
-    creel_audit_entry_set (entry, CREEL_FIELD_HOST, creel_host_get_text (host));
-  if (port != 0)
-    creel_audit_entry_printf (entry, CREEL_FIELD_PORT, "%u", port);
-  creel_audit_entry_set (entry, CREEL_FIELD_REQUEST_PATH, path);
-  creel_audit_entry_set (entry, CREEL_FIELD_RULE, rule);
-  creel_audit_entry_set (entry, CREEL_FIELD_WAY, way == CREEL_WAY_PROXY ? "proxy" : "transparent");
-  creel_audit_entry_printf (entry, "MESSAGE", "%s: %s%s%s %s %s:%u%s", proxy->sandbox, denied ? "refused (" : "allowed",
-                            denied ? reason : "", denied ? ")" : "", method != NULL ? method : "?",
-                            host != NULL ? creel_host_get_text (host) : "?", port, path != NULL ? path : "");
-  return entry;
-}
 
 static CreelAuditEntry *
 make_entry (CreelExchange *exchange, const char *message_id, const char *reason)
