@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-worker-lines.h"
+
+int
+LLVMFuzzerTestOneInput (const unsigned char *data, size_t size)
+{
+  g_autoptr (CreelWorkerLines) lines = creel_worker_lines_new ();
+  size_t half = size / 2;
+
+  creel_worker_lines_feed (lines, (const char *) data, half);
+  creel_worker_lines_feed (lines, (const char *) data + half, size - half);
+  /* what is taken can be kept */
+  if (lines->id != NULL && !lines->broken)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autofree char *text = creel_image_config_format (lines->config, &error);
+
+      g_assert_no_error (error);
+    }
+  return 0;
+}

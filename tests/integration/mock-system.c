@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/* systemd and polkit as creeld sees them, on a private bus. Units hold no processes. What fails is told by names:
+ *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed.
+ * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. */
+#include <gio/gio.h>
+#include <gio/gunixfdlist.h>
+#include <string.h>
+
+static GHashTable *active; /* unit -> ActiveState */
+static GHashTable *status; /* unit -> exit status */
+static guint next_job;
+
+static const char xml[] =
+    "<node><interface name='org.freedesktop.systemd1.Manager'>"
+    "<method name='Subscribe'/><method name='Reload'/>"
+    "<method name='StartUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='o' direction='out'/></method>"
+    "<method name='StopUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='o' direction='out'/></method>"
+    "<method name='StartTransientUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='a(sv)' direction='in'/>"
+    "<arg type='a(sa(sv))' direction='in'/><arg type='o' direction='out'/></method>"
+    "<method name='DisableUnitFiles'><arg type='as' direction='in'/><arg type='b' direction='in'/><arg type='a(sss)' direction='out'/></method>"
+    "<method name='KillUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='i' direction='in'/></method>"
+    "<method name='ResetFailedUnit'><arg type='s' direction='in'/></method>"
+    "</interface>"
+    "<interface name='org.freedesktop.PolicyKit1.Authority'>"
+    "<method name='CheckAuthorization'><arg type='(sa{sv})' direction='in'/><arg type='s' direction='in'/><arg type='a{ss}' direction='in'/>"
+    "<arg type='u' direction='in'/><arg type='s' direction='in'/><arg type='(bba{ss})' direction='out'/></method>"
+    "</interface>"
+    "<interface name='org.freedesktop.systemd1.Unit'><property name='ActiveState' type='s' access='read'/></interface>"
+    "<interface name='org.freedesktop.systemd1.Service'><property name='StatusText' type='s' access='read'/>"
+    "<property name='Result' type='s' access='read'/><property name='ExecMainStatus' type='i' access='read'/></interface></node>";
+
+static char *
+unit_path (const char *unit)
+{
+  GString *path = g_string_new ("/org/freedesktop/systemd1/unit/");
+
+  for (; *unit != '\0'; unit++)
+    if (g_ascii_isalnum (*unit))
+      g_string_append_c (path, *unit);
+    else
+      g_string_append_printf (path, "_%02x", (guchar) *unit);
+  return g_string_free (path, FALSE);
+}
+
+static void
+set_state (GDBusConnection *bus, const char *unit, const char *state, int code)
+{
+  g_autofree char *path = unit_path (unit);
+
+  g_hash_table_insert (active, g_strdup (path), g_strdup (state));
+  g_hash_table_insert (status, g_strdup (path), GINT_TO_POINTER (code));
+  g_dbus_connection_emit_signal (bus, NULL, path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                 g_variant_new ("(sa{sv}as)", "org.freedesktop.systemd1.Unit", NULL, NULL), NULL);
+}
+
+static void
+job (GDBusConnection *bus, GDBusMethodInvocation *invocation, const char *unit, const char *result)
+{
+  g_autofree char *path = g_strdup_printf ("/org/freedesktop/systemd1/job/%u", ++next_job);
+
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(o)", path));
+  g_dbus_connection_emit_signal (bus, NULL, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "JobRemoved",
+                                 g_variant_new ("(uoss)", next_job, path, unit, result), NULL);
+}
+
+static gboolean
+is_allowed (const char *action)
+{
+  const char *file = g_getenv ("MOCK_POLKIT");
+  g_autofree char *text = NULL;
+  g_auto (GStrv) lines = NULL;
+
+  if (!g_file_get_contents (file, &text, NULL, NULL))
+    return TRUE;
+  lines = g_strsplit (text, "\n", -1);
+  return g_strv_contains ((const char *const *) lines, action);
+}
+
+static void
+on_call (GDBusConnection *bus, const char *sender, const char *path, const char *interface, const char *method,
+         GVariant *parameters, GDBusMethodInvocation *invocation, gpointer unused)
+{
+  const char *unit = NULL;
+
+  if (g_str_equal (method, "CheckAuthorization"))
+    {
+      const char *action;
+
+      g_variant_get_child (parameters, 1, "&s", &action);
+      g_dbus_method_invocation_return_value (invocation, g_variant_new ("((bba{ss}))", is_allowed (action), FALSE, NULL));
+      return;
+    }
+  if (g_str_equal (method, "DisableUnitFiles"))
+    {
+      g_dbus_method_invocation_return_value (invocation, g_variant_new ("(a(sss))", NULL));
+      return;
+    }
+  if (!g_str_has_suffix (method, "Unit") || g_str_equal (method, "KillUnit") || g_str_equal (method, "ResetFailedUnit"))
+    {
+      g_dbus_method_invocation_return_value (invocation, NULL);
+      if (g_str_equal (method, "Reload"))
+        g_dbus_connection_emit_signal (bus, NULL, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "Reloading",
+                                       g_variant_new ("(b)", FALSE), NULL);
+      return;
+    }
+  g_variant_get_child (parameters, 0, "&s", &unit);
+  if (g_str_equal (method, "StopUnit"))
+    {
+      set_state (bus, unit, "inactive", 0);
+      job (bus, invocation, unit, "done");
+    }
+  else if (g_str_equal (method, "StartUnit"))
+    {
+      gboolean bad = g_str_has_prefix (unit, "creel@bad");
+
+      set_state (bus, unit, bad ? "failed" : "active", bad ? 70 + 13 : 0);
+      job (bus, invocation, unit, bad ? "failed" : "done");
+    }
+  else
+    {
+      g_autofree char *text = g_variant_print (parameters, FALSE);
+      gboolean bad = strstr (text, "missing") != NULL;
+
+      set_state (bus, unit, bad ? "failed" : "inactive", bad ? 10 : 0);
+      job (bus, invocation, unit, bad ? "failed" : "done");
+    }
+}
+
+static GVariant *
+on_get (GDBusConnection *bus, const char *sender, const char *path, const char *interface, const char *name, GError **error,
+        gpointer unused)
+{
+  const char *state = g_hash_table_lookup (active, path);
+  int code = GPOINTER_TO_INT (g_hash_table_lookup (status, path));
+
+  if (g_str_equal (name, "ActiveState"))
+    return g_variant_new_string (state != NULL ? state : "inactive");
+  if (g_str_equal (name, "StatusText"))
+    return g_variant_new_string (code != 0 ? "The guest said nonsense" : "");
+  if (g_str_equal (name, "Result"))
+    return g_variant_new_string (code != 0 ? "exit-code" : "success");
+  return g_variant_new_int32 (code);
+}
+
+static const GDBusInterfaceVTable vtable = { .method_call = on_call, .get_property = on_get };
+static GDBusNodeInfo *node;
+
+static GDBusInterfaceInfo **
+introspect (GDBusConnection *bus, const char *sender, const char *path, const char *name, gpointer unused)
+{
+  GDBusInterfaceInfo **infos = g_new0 (GDBusInterfaceInfo *, 3);
+
+  infos[0] = g_dbus_interface_info_ref (node->interfaces[2]);
+  infos[1] = g_dbus_interface_info_ref (node->interfaces[3]);
+  return infos;
+}
+
+static const GDBusInterfaceVTable *
+dispatch (GDBusConnection *bus, const char *sender, const char *path, const char *interface, const char *name, gpointer *data,
+          gpointer unused)
+{
+  return &vtable;
+}
+
+static char **
+enumerate (GDBusConnection *bus, const char *sender, const char *path, gpointer unused)
+{
+  return g_new0 (char *, 1);
+}
+
+int
+main (int argc, char **argv)
+{
+  static const GDBusSubtreeVTable units = { .enumerate = enumerate, .introspect = introspect, .dispatch = dispatch };
+  const char *names[] = { "org.freedesktop.systemd1", "org.freedesktop.PolicyKit1" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GDBusConnection) bus = g_bus_get_sync (G_BUS_TYPE_SYSTEM, NULL, &error);
+  g_autoptr (GMainLoop) loop = g_main_loop_new (NULL, FALSE);
+
+  g_assert_no_error (error);
+  active = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  status = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  node = g_dbus_node_info_new_for_xml (xml, &error);
+  g_assert_no_error (error);
+  g_dbus_connection_register_object (bus, "/org/freedesktop/systemd1", node->interfaces[0], &vtable, NULL, NULL, NULL);
+  g_dbus_connection_register_object (bus, "/org/freedesktop/PolicyKit1/Authority", node->interfaces[1], &vtable, NULL, NULL, NULL);
+  g_dbus_connection_register_subtree (bus, "/org/freedesktop/systemd1/unit", &units,
+                                      G_DBUS_SUBTREE_FLAGS_DISPATCH_TO_UNENUMERATED_NODES, NULL, NULL, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    g_bus_own_name_on_connection (bus, names[i], G_BUS_NAME_OWNER_FLAGS_NONE, NULL, NULL, NULL, NULL);
+  g_main_loop_run (loop);
+  return 0;
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <glib/gstdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "creel-auth.h"
+#include "creel-callers.h"
+#include "creel-create.h"
+#include "creel-dispatch.h"
+#include "creel-error.h"
+#include "creel-exec.h"
+#include "creel-image-job.h"
+#include "creel-image-store.h"
+#include "creel-network.h"
+#include "creel-sandbox-store.h"
+#include "creel-sandbox.h"
+#include "creel-worker-lines.h"
+
+#define ID_HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* Every method of every public interface has an action and a handler, or nobody may call it. */
+static void
+test_table (void)
+{
+  const char *interfaces[] = { "Manager", "AgentManager", "Sandbox", "Session", "Job" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (interfaces); i++)
+    {
+      g_autofree char *path = g_strdup_printf ("%s/org.creel.Creel1.%s.xml", g_getenv ("CREEL_TEST_DBUS"), interfaces[i]);
+      g_autofree char *xml = NULL;
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GDBusNodeInfo) node = NULL;
+
+      g_assert_true (g_file_get_contents (path, &xml, NULL, &error));
+      node = g_dbus_node_info_new_for_xml (xml, &error);
+      g_assert_no_error (error);
+      for (GDBusMethodInfo **m = node->interfaces[0]->methods; m != NULL && *m != NULL; m++)
+        {
+          g_test_message ("%s.%s", node->interfaces[0]->name, (*m)->name);
+          g_assert_nonnull (creel_auth_action (node->interfaces[0]->name, (*m)->name));
+          g_assert_nonnull (creel_dispatch_find_method (interfaces[i], (*m)->name));
+        }
+    }
+  g_assert_null (creel_auth_action ("org.creel.Creel1.Sandbox", "Nonsense"));
+}
+
+/* Every action that the code asks for is in the policy file. */
+static void
+test_policy_file (void)
+{
+  const char *actions[] = { CREEL_ACTION_CREATE, CREEL_ACTION_CONTROL, CREEL_ACTION_CONTROL_OTHERS, CREEL_ACTION_WIDEN_POLICY,
+                            CREEL_ACTION_USE_CREDENTIAL, CREEL_ACTION_MANAGE_IMAGES, CREEL_ACTION_SEE_OTHERS };
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_file_get_contents (g_getenv ("CREEL_TEST_POLICY"), &text, NULL, NULL));
+  for (guint i = 0; i < G_N_ELEMENTS (actions); i++)
+    {
+      g_autofree char *element = g_strdup_printf ("<action id=\"%s\">", actions[i]);
+
+      g_assert_nonnull (strstr (text, element));
+    }
+}
+
+static void
+test_others (void)
+{
+  g_assert_cmpstr (creel_auth_effective_action (CREEL_ACTION_CONTROL, 1000, 1000), ==, CREEL_ACTION_CONTROL);
+  g_assert_cmpstr (creel_auth_effective_action (CREEL_ACTION_CONTROL, 1001, 1000), ==, CREEL_ACTION_CONTROL_OTHERS);
+  g_assert_cmpstr (creel_auth_effective_action (CREEL_ACTION_NONE, 1001, 1000), ==, CREEL_ACTION_SEE_OTHERS);
+  g_assert_true (creel_dispatch_is_own (0, 1000));
+  g_assert_true (creel_dispatch_is_own (1000, 1000));
+  g_assert_false (creel_dispatch_is_own (1001, 1000));
+  g_assert_false (creel_dispatch_is_own (1000, 0));
+}
+
+static void
+ignore_gone (const char *name, uid_t uid, gpointer unused)
+{
+}
+
+static gboolean
+contains (GPtrArray *names, const char *name)
+{
+  return g_ptr_array_find_with_equal_func (names, name, g_str_equal, NULL);
+}
+
+/* Signals go to the owner's clients and root's, to nobody else's. */
+static void
+test_receivers (void)
+{
+  CreelCallers *callers = creel_callers_new (NULL, ignore_gone, NULL);
+  g_autoptr (GPtrArray) names = NULL;
+
+  creel_callers_add (callers, ":1.1", 1000);
+  creel_callers_add (callers, ":1.2", 1001);
+  creel_callers_add (callers, ":1.3", 0);
+  names = creel_callers_of (callers, 1000);
+  g_assert_cmpuint (names->len, ==, 2);
+  g_assert_true (contains (names, ":1.1"));
+  g_assert_true (contains (names, ":1.3"));
+  creel_callers_free (callers);
+}
+
+static void
+root_refused (gpointer user_data, GError *error)
+{
+  g_assert_no_error (error);
+  *(gboolean *) user_data = TRUE;
+}
+
+static void
+test_root (void)
+{
+  const char *const actions[] = { CREEL_ACTION_CONTROL_OTHERS, NULL };
+  gboolean done = FALSE;
+
+  creel_auth_check (NULL, ":1.1", 0, actions, NULL, FALSE, root_refused, &done);
+  g_assert_true (done);
+}
+
+static char *root;
+
+static void
+write_file (const char *path, const char *text)
+{
+  g_autofree char *full = g_build_filename (root, path, NULL);
+  g_autofree char *directory = g_path_get_dirname (full);
+
+  g_assert_cmpint (g_mkdir_with_parents (directory, 0755), ==, 0);
+  g_assert_true (g_file_set_contents (full, text, -1, NULL));
+}
+
+static void
+remove_tree (const char *path)
+{
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *entry;
+
+  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *child = g_build_filename (path, entry, NULL);
+
+      if (g_file_test (child, G_FILE_TEST_IS_DIR))
+        remove_tree (child);
+      else
+        g_unlink (child);
+    }
+  g_rmdir (path);
+}
+
+static void
+setup (gpointer fixture, gconstpointer unused)
+{
+  root = g_dir_make_tmp ("creel-test-XXXXXX", NULL);
+  g_setenv ("CREEL_ROOT", root, TRUE);
+  write_file ("/etc/creel/agents.d/shell.conf", "[Agent]\nImage=shell\nCommand=/bin/sh\nMinimumMemory=256M\n");
+  write_file ("/etc/creel/credentials.d/key.conf", "[Credential]\nHost=k.example\nHeader=X\n");
+  write_file ("/var/lib/creel/images/references.conf", "shell:latest=sha256-" ID_HEX "\n");
+}
+
+static void
+teardown (gpointer fixture, gconstpointer unused)
+{
+  remove_tree (root);
+  g_clear_pointer (&root, g_free);
+  g_unsetenv ("CREEL_ROOT");
+}
+
+static CreelDefinition *
+create (const char *name, const char *options, gboolean *widens, GError **error)
+{
+  g_autoptr (GVariant) parsed = g_variant_ref_sink (g_variant_parse (G_VARIANT_TYPE ("a{sv}"), options, NULL, NULL, NULL));
+
+  return creel_create_definition (name, 1000, parsed, G_GUINT64_CONSTANT (8) << 30, 4, widens, error);
+}
+
+static void
+test_create (gpointer fixture, gconstpointer unused)
+{
+  const char *bad[] = {
+    "{'memory': <uint64 0>}", "{'memory': <uint64 99999999999999>}", "{'memory': <1>}", "{'cpus': <uint32 0>}",
+    "{'cpus': <uint32 99>}", "{'disk': <uint64 0>}", "{'nonsense': <1>}", "{'agent': <'none'>}", "{'policy': <'maybe'>}",
+    "{'preset': <'nothing'>}", "{'allow': <['a..b']>}", "{'environment': <['x']>}", "{'credentials': <['none']>}",
+    "{'credentials': <['../x']>}", "{'image': <'a b'>}", "{'command': <['a\\nb']>}",
+  };
+  const char *bad_workspaces[] = { "{'workspaces': <['relative']>}", "{'workspaces': <['/']>}", "{'workspaces': <['/..:ro']>}" };
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) d = NULL;
+  gboolean widens = TRUE;
+
+  d = create ("box", "{'workspaces': <['/home/a/w/', '/srv:ro']>}", &widens, &error);
+  g_assert_no_error (error);
+  g_assert_false (widens);
+  g_assert_cmpstr (d->image_id, ==, "sha256-" ID_HEX);
+  g_assert_cmpstr (d->preset, ==, "balanced");
+  g_assert_cmpstr (((CreelWorkspace *) d->workspaces->pdata[0])->path, ==, "/home/a/w");
+  g_assert_true (((CreelWorkspace *) d->workspaces->pdata[1])->read_only);
+  creel_definition_free (g_steal_pointer (&d));
+
+  d = create ("box", "{'allow': <['x.example']>, 'credentials': <['key']>}", &widens, &error);
+  g_assert_no_error (error);
+  g_assert_true (widens);
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_test_message ("%s", bad[i]);
+      g_assert_null (create ("box", bad[i], &widens, &error));
+      g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+      g_clear_error (&error);
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (bad_workspaces); i++)
+    {
+      g_assert_null (create ("box", bad_workspaces[i], &widens, &error));
+      g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_WORKSPACE);
+      g_clear_error (&error);
+    }
+  g_assert_null (create ("box", "{'image': <'other'>}", &widens, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE);
+  g_clear_error (&error);
+  g_assert_null (create ("../box", "{}", &widens, &error));
+  g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+}
+
+static void
+test_network (gpointer fixture, gconstpointer unused)
+{
+  const struct
+  {
+    const char *changes;
+    gboolean widens;
+  } cases[] = {
+    { "{'deny': <['x.example']>}", FALSE },      { "{'allow': <['x.example']>}", TRUE },
+    { "{'allow': <['a.example']>}", FALSE },     { "{'remove': <['a.example']>}", FALSE },
+    { "{'remove': <['d.example']>}", TRUE },     { "{'policy': <'allow'>}", TRUE },
+    { "{'policy': <'deny'>}", FALSE },           { "{'preset': <'locked'>}", FALSE },
+    { "{'preset': <'open'>}", TRUE },            { "{'bypass': <['b.example']>}", TRUE },
+    { "{'ask': <['q.example']>}", TRUE },        { "{'reset': <true>}", TRUE },
+  };
+  const char *bad[] = { "{'nonsense': <1>}", "{'allow': <['..']>}", "{'remove': <['unknown.example']>}", "{'policy': <'x'>}",
+                        "{'deny': <['a.example']>}" };
+  const char *text = "[X-Creel]\nOwner=1\nImage=shell\nPreset=balanced\nAllow=a.example\nDeny=d.example\n";
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases) + G_N_ELEMENTS (bad); i++)
+    {
+      gboolean good = i < G_N_ELEMENTS (cases);
+      const char *changes = good ? cases[i].changes : bad[i - G_N_ELEMENTS (cases)];
+      g_autoptr (GVariant) parsed = g_variant_ref_sink (g_variant_parse (G_VARIANT_TYPE ("a{sv}"), changes, NULL, NULL, NULL));
+      g_autoptr (GError) error = NULL;
+      g_autoptr (CreelDefinition) d = creel_definition_parse ("box", text, -1, "t", &error);
+      gboolean widens = FALSE;
+
+      g_assert_no_error (error);
+      g_test_message ("%s", changes);
+      g_assert_cmpint (creel_network_apply (d, parsed, &widens, &error), ==, good);
+      if (good)
+        g_assert_cmpint (widens, ==, cases[i].widens);
+      else
+        g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+    }
+}
+
+static void
+test_check_network (gpointer fixture, gconstpointer unused)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) d = creel_definition_parse ("box", "[X-Creel]\nOwner=1\nImage=shell\nAllow=a.example\n", -1, "t", &error);
+  g_autoptr (GVariant) yes = NULL;
+  g_autoptr (GVariant) no = NULL;
+  const char *verdict, *origin;
+
+  yes = g_variant_ref_sink (creel_network_check (d, "https://a.example/x?y", "", &error));
+  g_assert_no_error (error);
+  g_assert_true (g_variant_lookup (yes, "verdict", "&s", &verdict) && g_variant_lookup (yes, "origin", "&s", &origin));
+  g_assert_cmpstr (verdict, ==, "allow");
+  g_assert_cmpstr (origin, ==, "t:4");
+  no = g_variant_ref_sink (creel_network_check (d, "b.example", "", &error));
+  g_assert_true (g_variant_lookup (no, "verdict", "&s", &verdict));
+  g_assert_cmpstr (verdict, ==, "deny");
+  g_assert_null (creel_network_check (d, "https://u@a.example/", "", &error));
+  g_assert_nonnull (error);
+}
+
+static void
+test_store (gpointer fixture, gconstpointer unused)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) d = creel_definition_new ("box");
+  g_autoptr (CreelDefinition) loaded = NULL;
+  g_autofree char *disk = g_build_filename (root, "var/lib/creel/sandboxes/box", NULL);
+
+  d->owner = 1000;
+  d->image = g_strdup ("shell");
+  g_assert_true (creel_sandbox_store_make_disk ("box", G_GUINT64_CONSTANT (1) << 40, &error));
+  g_assert_false (creel_sandbox_store_make_disk ("box", 1, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_SANDBOX_EXISTS);
+  g_clear_error (&error);
+  g_assert_true (creel_sandbox_store_write (d, &error));
+  write_file ("/etc/systemd/system/creel@box.service.d/override.conf", "[X-Creel]\nCPUs=1\n");
+  loaded = creel_definition_load ("box", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (loaded->cpus, ==, 1);
+  creel_sandbox_store_delete ("box");
+  creel_sandbox_store_delete_disk ("box");
+  g_assert_false (g_file_test (disk, G_FILE_TEST_EXISTS));
+  g_assert_null (creel_definition_load ("box", &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SANDBOX);
+}
+
+static gboolean
+in_use (const char *id, gpointer user_data)
+{
+  return user_data != NULL;
+}
+
+static void
+test_images (gpointer fixture, gconstpointer unused)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelWorkerLines) lines = creel_worker_lines_new ();
+  const char *text = "config environment=A%3Db%0Ac\ndone " ID_HEX "\n";
+  g_autofree char *directory = NULL;
+  g_auto (GStrv) ids = NULL;
+  int fd;
+
+  creel_worker_lines_feed (lines, text, strlen (text));
+  g_assert_false (lines->broken);
+  directory = creel_image_store_begin (1, &fd, &error);
+  g_assert_no_error (error);
+  lines->config->id = g_strdup (lines->id);
+  g_assert_false (creel_image_store_commit (directory, lines->config, "shell:latest", &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE);
+  g_clear_error (&error);
+  g_assert_cmpint (write (fd, "hsqs0000", 8), ==, 8);
+  close (fd);
+  g_assert_true (creel_image_store_commit (directory, lines->config, "shell:latest", &error));
+  ids = creel_image_store_list ();
+  g_assert_cmpuint (g_strv_length (ids), ==, 1);
+  g_assert_false (creel_image_store_remove ("shell", in_use, root, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_IMAGE_IN_USE);
+  g_clear_error (&error);
+  g_assert_true (creel_image_store_remove ("shell", in_use, NULL, &error));
+  g_strfreev (ids);
+  ids = creel_image_store_list ();
+  g_assert_cmpuint (g_strv_length (ids), ==, 0);
+  g_free (g_steal_pointer (&directory));
+  directory = creel_image_store_begin (2, &fd, &error);
+  close (fd);
+  creel_image_store_clean ();
+  g_assert_false (g_file_test (directory, G_FILE_TEST_EXISTS));
+}
+
+static void
+test_lines (void)
+{
+  const char *good = "progress packing 5 10\nconfig user=agent\nlibrary: noise\nerror BadImage no\x1b[31m way\n";
+  const char *bad[] = { "progress a b c\n", "progress x 1 2 3\n", "config nonsense=1\n", "config environment=%00\n", "done zz\n",
+                        "done " ID_HEX "\ndone " ID_HEX "\n", "done " ID_HEX "\nprogress a 1 2\n", "error ../x y\n", "error X\n",
+                        "progress a -1 2\n", "config environment=%ff\n" };
+  g_autoptr (CreelWorkerLines) lines = creel_worker_lines_new ();
+
+  for (const char *p = good; *p != '\0'; p++)
+    creel_worker_lines_feed (lines, p, 1);
+  g_assert_false (lines->broken);
+  g_assert_cmpstr (lines->phase, ==, "packing");
+  g_assert_cmpuint (lines->done, ==, 5);
+  g_assert_cmpstr (lines->config->user, ==, "agent");
+  g_assert_cmpstr (lines->error_code, ==, "BadImage");
+  g_assert_cmpstr (lines->error_text, ==, "no?[31m way");
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (CreelWorkerLines) broken = creel_worker_lines_new ();
+
+      g_test_message ("%s", bad[i]);
+      creel_worker_lines_feed (broken, bad[i], strlen (bad[i]));
+      g_assert_true (broken->broken);
+    }
+}
+
+static void
+test_failures (void)
+{
+  CreelUnitState state = { .active_state = (char *) "failed", .status_text = (char *) "No disk", .result = (char *) "exit-code" };
+  g_autoptr (GError) error = NULL;
+
+  state.exit_status = 70 + CREEL_ERROR_NO_HYPERVISOR;
+  creel_sandbox_explain_failure (&state, "box", &error);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_HYPERVISOR);
+  g_assert_cmpstr (error->message, ==, "No disk");
+  g_clear_error (&error);
+  state = (CreelUnitState) { .active_state = (char *) "failed", .result = (char *) "timeout" };
+  creel_sandbox_explain_failure (&state, "box", &error);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_TIMED_OUT);
+  g_clear_error (&error);
+  creel_sandbox_explain_failure (NULL, "box", &error);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED);
+  g_clear_error (&error);
+  for (int status = -1; status < 20; status++)
+    {
+      creel_create_explain_workspace (status, "/x", &error);
+      g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_WORKSPACE);
+      g_clear_error (&error);
+    }
+}
+
+static void
+test_printable (void)
+{
+  const char bytes[] = "ok\r\n\x1b[31mred\xff\0\xc3\xa9\t.";
+  g_autofree char *text = creel_exec_make_printable (bytes, sizeof bytes - 1);
+
+  g_assert_cmpstr (text, ==, "ok\n?[31mred??\xc3\xa9\t.");
+}
+
+static void
+test_unit_properties (void)
+{
+  g_autoptr (GVariant) import = g_variant_ref_sink (creel_image_job_unit_properties (NULL));
+  g_autoptr (GVariant) build = g_variant_ref_sink (creel_image_job_unit_properties ("shell"));
+
+  g_assert_true (g_variant_is_of_type (import, G_VARIANT_TYPE ("a(sv)")));
+  g_assert_true (g_variant_is_of_type (build, G_VARIANT_TYPE ("a(sv)")));
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/manager/table", test_table);
+  g_test_add_func ("/manager/policy-file", test_policy_file);
+  g_test_add_func ("/manager/others", test_others);
+  g_test_add_func ("/manager/receivers", test_receivers);
+  g_test_add_func ("/manager/root", test_root);
+  g_test_add_func ("/manager/lines", test_lines);
+  g_test_add_func ("/manager/failures", test_failures);
+  g_test_add_func ("/manager/printable", test_printable);
+  g_test_add_func ("/manager/unit-properties", test_unit_properties);
+  g_test_add_vtable ("/manager/create", 0, NULL, setup, test_create, teardown);
+  g_test_add_vtable ("/manager/network", 0, NULL, setup, test_network, teardown);
+  g_test_add_vtable ("/manager/check-network", 0, NULL, setup, test_check_network, teardown);
+  g_test_add_vtable ("/manager/store", 0, NULL, setup, test_store, teardown);
+  g_test_add_vtable ("/manager/images", 0, NULL, setup, test_images, teardown);
+  return g_test_run ();
+}
