@@ -257,8 +257,6 @@ creel_create_prepare (CreelCall *call, GStrvBuilder *actions, GError **error)
   g_variant_lookup (options, "start", "b", &create->start);
   call->data = create;
   call->free_data = create_free;
-  if (definition->ephemeral && !create->start)
-    return invalid (error, "ephemeral needs start: a sandbox that goes when it stops is never there unless it runs");
   if (widens)
     g_strv_builder_add (actions, CREEL_ACTION_WIDEN_POLICY);
   if (definition->credentials[0] != NULL)
@@ -326,7 +324,7 @@ on_reloaded (gpointer user_data, GError *error)
       return;
     }
   if (!g_hash_table_contains (call->daemon->sandboxes, name))
-    creel_sandbox_add (call->daemon, name);
+    creel_sandbox_set_fresh (creel_sandbox_add (call->daemon, name), TRUE);
   if (create->start)
     creel_life_start (call->daemon, name, on_started, call);
   else

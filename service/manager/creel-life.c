@@ -124,6 +124,7 @@ creel_life_start (CreelDaemon *daemon, const char *name, CreelUnitFunc done, gpo
   start = g_new0 (Start, 1);
   *start = (Start) { daemon, g_strdup (name), done, user_data };
   g_hash_table_add (daemon->reserved, g_strdup (name));
+  creel_sandbox_set_fresh (sandbox, FALSE);
   creel_units_job (daemon->units, "StartUnit", creel_sandbox_get_unit (sandbox), on_start_job, start);
 }
 

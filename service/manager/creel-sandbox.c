@@ -21,6 +21,7 @@ struct _CreelSandbox
   char *problem;
   CreelUnitState unit_state;
   CreelGatewayLink *link;      /* while it runs */
+  gboolean fresh;
   GVariant *shown;             /* the properties that clients were told of last */
 };
 
@@ -63,6 +64,7 @@ creel_sandbox_explain_failure (const CreelUnitState *state, const char *name, GE
 const char *creel_sandbox_get_name (CreelSandbox *sandbox) { return sandbox->name; }
 const char *creel_sandbox_get_path (CreelSandbox *sandbox) { return sandbox->path; }
 const char *creel_sandbox_get_unit (CreelSandbox *sandbox) { return sandbox->unit; }
+void creel_sandbox_set_fresh (CreelSandbox *sandbox, gboolean fresh) { sandbox->fresh = fresh; }
 uid_t creel_sandbox_get_owner (CreelSandbox *sandbox) { return sandbox->owner; }
 CreelGatewayLink *creel_sandbox_get_link (CreelSandbox *sandbox) { return sandbox->link; }
 
@@ -318,7 +320,9 @@ on_state (const CreelUnitState *state, gpointer user_data)
 
       over = !creel_sandbox_is_active (sandbox);
       /* an ephemeral one goes when it stopped, whoever stopped it, and when we find it dead at our own start */
-      if (over && sandbox->definition != NULL && sandbox->definition->ephemeral &&
+      if (!over)
+        sandbox->fresh = FALSE; /* systemctl start */
+      if (over && !sandbox->fresh && sandbox->definition != NULL && sandbox->definition->ephemeral &&
           !g_hash_table_contains (daemon->reserved, name))
         creel_life_forget (daemon, name);
     }

@@ -32,6 +32,9 @@ void creel_sandbox_emit_changed (CreelSandbox *sandbox);
 CreelSandbox *creel_sandbox_add (CreelDaemon *daemon, const char *name);
 void creel_sandbox_drop (CreelDaemon *daemon, const char *name);
 
+/* Just made and never started: an ephemeral one is kept then, though it does not run. */
+void creel_sandbox_set_fresh (CreelSandbox *sandbox, gboolean fresh);
+
 /* What systemd's words mean here. */
 const char *creel_sandbox_state_from_unit (const char *active_state);
 /* Why a start failed, from what creel-machine left behind: exit status 70 + CreelError, STATUS= one line. */
