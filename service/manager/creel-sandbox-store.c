@@ -135,6 +135,25 @@ disk_directory (const char *name)
   return g_build_filename (root, name, NULL);
 }
 
+static gboolean
+make_image (const char *name, const char *directory, const char *path, guint64 size, GError **error)
+{
+  gboolean ok;
+  int fd;
+
+  fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  ok = fd >= 0 && ftruncate (fd, size) == 0 && fsync (fd) == 0;
+  if (!ok)
+    fail (error, "make", path);
+  if (fd >= 0)
+    close (fd);
+  if (!ok)
+    creel_sandbox_store_delete_disk (name);
+  else
+    chmod (directory, 0711); /* QEMU's user goes through it */
+  return ok;
+}
+
 gboolean
 creel_sandbox_store_make_disk (const char *name, guint64 size, GError **error)
 {
@@ -142,8 +161,7 @@ creel_sandbox_store_make_disk (const char *name, guint64 size, GError **error)
   g_autofree char *parent = g_path_get_dirname (directory);
   g_autofree char *path = g_build_filename (directory, "disk.img", NULL);
   struct statvfs st;
-  gboolean ok;
-  int fd;
+  struct stat st_disk;
 
   if (g_mkdir_with_parents (parent, 0711) < 0)
     return fail (error, "make", parent);
@@ -156,20 +174,17 @@ creel_sandbox_store_make_disk (const char *name, guint64 size, GError **error)
     {
       if (errno != EEXIST)
         return fail (error, "make", directory);
+      /* the caller knows that no definition has this name; an empty disk is what a crash in the middle of a create leaves */
+      if (stat (path, &st_disk) < 0 || st_disk.st_blocks == 0)
+        {
+          delete_flat_directory (directory);
+          if (mkdir (directory, 0711) == 0)
+            return make_image (name, directory, path, size, error);
+        }
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_SANDBOX_EXISTS, "There is a disk of a sandbox \"%s\" already in %s", name, directory);
       return FALSE;
     }
-  fd = open (path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  ok = fd >= 0 && ftruncate (fd, size) == 0 && fsync (fd) == 0;
-  if (!ok)
-    fail (error, "make", path);
-  if (fd >= 0)
-    close (fd);
-  if (!ok)
-    creel_sandbox_store_delete_disk (name);
-  else
-    chmod (directory, 0711); /* QEMU's user goes through it */
-  return ok;
+  return make_image (name, directory, path, size, error);
 }
 
 void

@@ -291,6 +291,9 @@ test_store (gpointer fixture, gconstpointer unused)
   d->owner = 1000;
   d->image = g_strdup ("shell");
   g_assert_true (creel_sandbox_store_make_disk ("box", G_GUINT64_CONSTANT (1) << 40, &error));
+  /* an empty one is a leftover; one with data is somebody's */
+  g_assert_true (creel_sandbox_store_make_disk ("box", G_GUINT64_CONSTANT (1) << 40, &error));
+  write_file ("/var/lib/creel/sandboxes/box/disk.img", "data");
   g_assert_false (creel_sandbox_store_make_disk ("box", 1, &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_SANDBOX_EXISTS);
   g_clear_error (&error);
