@@ -5,7 +5,7 @@
  *   creel-share --check PATH...                      may the caller share these? exit code CreelWorkspaceStatus
  *
  * As a launcher it starts with CAP_SETUID and CAP_SETGID and needs them for an instant: to say which uids the new user
- * namespace has. In there the owner opens the directory, a mount namespace with nothing else is made, and virtiofsd runs
+ * namespace has (with CAP_SETFCAP when the owner is root: the kernel asks for it since 5.12). In there the owner opens the directory, a mount namespace with nothing else is made, and virtiofsd runs
  * as the namespace's root, who is an unused subordinate uid on the host. The launcher itself stays only to
  * pass the end on, without any right. */
 #include <errno.h>
