@@ -12,7 +12,7 @@
 
 #include "cli-terminal.h"
 
-#define CHUNK (64 * 1024)
+#define CHUNK (256 * 1024)
 #define LINGER_MS 1000 /* how long output may stay silent after the end of the command, when a background process holds it open */
 
 typedef struct
@@ -72,15 +72,14 @@ write_all (int fd, const char *data, gsize length)
   return TRUE;
 }
 
-/* Moves bytes in a thread with blocking calls: making our stdin or stdout non-blocking would change it for the shell too. Pipes are
- * spliced, so a big stream passes without a copy; memory is one chunk in any case. */
+/* Moves bytes in a thread with blocking calls: making our stdin or stdout non-blocking would change it for the shell too. No splice:
+ * it holds the lock of a pipe while it waits for the other file, and whoever has the pipe's other end waits with it. */
 static gpointer
 pump_thread (gpointer user_data)
 {
   Pump *pump = user_data;
   Attach *attach = pump->attach;
   g_autofree char *buffer = g_malloc (CHUNK);
-  gboolean can_splice = TRUE;
   int silent_ms = 0;
 
   for (;;)
@@ -101,21 +100,9 @@ pump_thread (gpointer user_data)
             }
           silent_ms = 0;
         }
-      if (can_splice)
-        {
-          n = splice (pump->from, NULL, pump->to, NULL, 16 * CHUNK, SPLICE_F_MOVE);
-          if (n < 0 && (errno == EINVAL || errno == ENOSYS || errno == EBADF))
-            {
-              can_splice = FALSE;
-              continue;
-            }
-        }
-      else
-        {
-          n = read (pump->from, buffer, CHUNK);
-          if (n > 0 && !write_all (pump->to, buffer, n))
-            break;
-        }
+      n = read (pump->from, buffer, CHUNK);
+      if (n > 0 && !write_all (pump->to, buffer, n))
+        break;
       if (n < 0 && errno == EAGAIN)
         {
           ready.fd = pump->from;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <glib-unix.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "creel-call.h"
@@ -19,7 +20,7 @@ typedef struct
 {
   CreelSession *session;
   CreelStream *stream;
-  int fd;               /* the pipe's write end, or -1 */
+  int fd;               /* our end of the caller's socket, or -1 */
   GByteArray *captured; /* instead of fd */
   guint writable_id, broken_id;
   guint64 n_bytes, n_bytes_seen;
@@ -51,7 +52,7 @@ static void check_finished (CreelSession *session);
 /* outputs */
 
 static void
-output_close_pipe (Output *output)
+output_close_socket (Output *output)
 {
   g_clear_handle_id (&output->writable_id, g_source_remove);
   g_clear_handle_id (&output->broken_id, g_source_remove);
@@ -63,7 +64,7 @@ output_close_pipe (Output *output)
 static void
 output_free (Output *output)
 {
-  output_close_pipe (output);
+  output_close_socket (output);
   g_clear_pointer (&output->captured, g_byte_array_unref);
   g_free (output);
 }
@@ -73,7 +74,7 @@ static void
 output_over (Output *output)
 {
   output->stream = NULL;
-  output_close_pipe (output);
+  output_close_socket (output);
   if (output->session == NULL)
     output_free (output);
   else
@@ -123,7 +124,7 @@ on_output_data (CreelStream *stream, const uint8_t *bytes, size_t n_bytes, void 
     }
   while (output->fd >= 0 && done < n_bytes)
     {
-      ssize_t n = write (output->fd, bytes + done, n_bytes - done);
+      ssize_t n = send (output->fd, bytes + done, n_bytes - done, MSG_NOSIGNAL);
 
       if (n >= 0)
         done += n;
@@ -169,7 +170,7 @@ output_new (CreelSession *session, const char *name, int fd, GError **error)
       return NULL;
     }
   if (fd >= 0)
-    output->broken_id = g_unix_fd_add (fd, G_IO_ERR, on_output_broken, output);
+    output->broken_id = g_unix_fd_add (fd, G_IO_ERR | G_IO_HUP, on_output_broken, output);
   else
     output->captured = g_byte_array_new ();
   return output;
@@ -178,7 +179,7 @@ output_new (CreelSession *session, const char *name, int fd, GError **error)
 /* input */
 
 static void
-input_close_pipe (CreelSession *session)
+input_close_socket (CreelSession *session)
 {
   g_clear_handle_id (&session->input_id, g_source_remove);
   if (session->input_fd >= 0)
@@ -242,7 +243,7 @@ on_input_closed (CreelStream *stream, uint32_t code, void *user_data)
   CreelSession *session = user_data;
 
   session->input = NULL;
-  input_close_pipe (session); /* the caller gets EPIPE when the command takes no more */
+  input_close_socket (session); /* the caller gets EPIPE when the command takes no more */
 }
 
 static const CreelStreamHandler input_handler = { NULL, on_input_data, NULL, on_input_pull, on_input_closed };
@@ -257,7 +258,7 @@ session_free (CreelSession *session)
   if (session->input != NULL)
     creel_stream_reset (session->input, CREEL_STREAM_CANCEL);
   session->input = NULL;
-  input_close_pipe (session);
+  input_close_socket (session);
   g_clear_pointer (&session->input_bytes, g_bytes_unref);
   for (int i = 0; i < 2; i++)
     {
@@ -271,7 +272,7 @@ session_free (CreelSession *session)
       else
         {
           /* detached: what still comes is taken and dropped */
-          output_close_pipe (output);
+          output_close_socket (output);
           g_clear_pointer (&output->captured, g_byte_array_unref);
         }
     }
@@ -403,19 +404,22 @@ on_start_timeout (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* Sockets and not pipes: who splices into or out of a pipe holds its lock while the other file makes them wait, a terminal that
+ * nobody types at for ever; a read, write or close of our end would then hang the gateway with them. */
 static gboolean
-make_pipe (int *ret_read, int *ret_write, gboolean we_read, GError **error)
+make_stream (int *ret_ours, int *ret_callers, int unused, GError **error)
 {
   int fds[2];
 
-  if (pipe2 (fds, O_CLOEXEC) < 0)
+  if (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
     {
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "Cannot make a pipe: %s", g_strerror (errno));
+      g_set_error (error, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "Cannot make a socket: %s", g_strerror (errno));
       return FALSE;
     }
-  g_unix_set_fd_nonblocking (we_read ? fds[0] : fds[1], TRUE, NULL);
-  *ret_read = fds[0];
-  *ret_write = fds[1];
+  g_unix_set_fd_nonblocking (fds[0], TRUE, NULL);
+  shutdown (fds[0], unused); /* one direction, as a pipe has */
+  *ret_ours = fds[0];
+  *ret_callers = fds[1];
   return TRUE;
 }
 
@@ -464,9 +468,9 @@ creel_session_start (CreelChannel *channel, guint32 id, CreelExec *exec, int ret
   session->input_fd = -1;
   session->input_bytes = exec->input != NULL ? g_bytes_ref (exec->input) : NULL;
   if (ret_fds != NULL)
-    good = make_pipe (&session->input_fd, &caller_fds[0], TRUE, error) &&
-           make_pipe (&caller_fds[1], &output_fds[0], FALSE, error) &&
-           make_pipe (&caller_fds[2], &output_fds[1], FALSE, error);
+    good = make_stream (&session->input_fd, &caller_fds[0], SHUT_WR, error) &&
+           make_stream (&output_fds[0], &caller_fds[1], SHUT_RD, error) &&
+           make_stream (&output_fds[1], &caller_fds[2], SHUT_RD, error);
 
   good = good && start_requests (session, exec, output_fds, error);
   for (int i = 0; i < 2; i++)

@@ -300,9 +300,11 @@ on_start (Watch *watch, uint32_t events)
     {
       char text[256];
 
-      snprintf (text, sizeof text, "cannot run the command: %s", strerror (code));
+      bool missing = code == ENOENT || code == ENOTDIR;
+
+      snprintf (text, sizeof text, missing ? "cannot run the command: %s" : "the command is not executable: %s", strerror (code));
       if (session->exec != NULL)
-        refuse (session, session->exec, code == ENOENT || code == ENOTDIR ? 404 : 403, text);
+        refuse (session, session->exec, missing ? 404 : 403, text);
       else
         give_up (session);
       return;

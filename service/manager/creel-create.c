@@ -113,7 +113,7 @@ take_network (CreelDefinition *d, GVariant *options, gboolean *ret_widens, GErro
   if (g_variant_lookup (options, "policy", "&s", &policy) && !g_str_equal (policy, "allow") && !g_str_equal (policy, "deny"))
     return invalid (error, "policy must be \"allow\" or \"deny\"");
   d->default_verdict = g_strcmp0 (policy, "allow") == 0 ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY;
-  d->preset = g_strdup ("balanced");
+  d->preset = g_strdup ("locked");
   if (g_variant_lookup (options, "preset", "&s", &policy))
     {
       g_free (d->preset);
@@ -386,7 +386,6 @@ check_next (CreelCall *call)
   Create *create = call->data;
   GVariantBuilder properties, commands;
   CreelWorkspace *workspace;
-  g_autofree char *argument = NULL;
   g_autofree char *user = g_strdup_printf ("%u", create->definition->owner);
   const char *argv[] = { CREEL_LIBEXECDIR "/creel-share", "--check", NULL, NULL };
 
@@ -396,8 +395,7 @@ check_next (CreelCall *call)
       return;
     }
   workspace = create->definition->workspaces->pdata[create->checked];
-  argument = g_strconcat (workspace->path, workspace->read_only ? ":ro" : NULL, NULL);
-  argv[2] = argument;
+  argv[2] = workspace->path;
   g_free (create->unit);
   create->unit = g_strdup_printf ("creel-check-%d-%u.service", getpid (), ++counter);
 

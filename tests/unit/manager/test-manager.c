@@ -192,7 +192,7 @@ test_create (gpointer fixture, gconstpointer unused)
   g_assert_no_error (error);
   g_assert_false (widens);
   g_assert_cmpstr (d->image_id, ==, "sha256-" ID_HEX);
-  g_assert_cmpstr (d->preset, ==, "balanced");
+  g_assert_cmpstr (d->preset, ==, "locked");
   g_assert_cmpstr (((CreelWorkspace *) d->workspaces->pdata[0])->path, ==, "/home/a/w");
   g_assert_true (((CreelWorkspace *) d->workspaces->pdata[1])->read_only);
   creel_definition_free (g_steal_pointer (&d));
