@@ -1,128 +1,133 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli-journal.h"
 
-#include <errno.h>
-#include <string.h>
-#include <systemd/sd-id128.h>
-#include <unistd.h>
+#define PAGE 1000 /* what ReadLog gives at most */
+#define POLL_USEC (G_USEC_PER_SEC / 2)
 
-typedef sd_journal Journal;
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (Journal, sd_journal_close)
-
-char *
-cli_journal_get (sd_journal *journal, const char *field)
+const char *
+cli_journal_get (GVariant *entry, const char *field)
 {
-  const char *data;
-  size_t length, prefix = strlen (field) + 1;
+  const char *value = NULL;
 
-  if (sd_journal_get_data (journal, field, (const void **) &data, &length) < 0 || length < prefix)
-    return NULL;
-  return g_strndup (data + prefix, length - prefix);
+  return g_variant_lookup (entry, field, "&s", &value) ? value : NULL;
 }
 
 gint64
-cli_journal_time (sd_journal *journal)
+cli_journal_time (GVariant *entry)
 {
-  uint64_t usec = 0;
+  const char *time = cli_journal_get (entry, "__REALTIME_TIMESTAMP");
 
-  sd_journal_get_realtime_usec (journal, &usec);
-  return usec;
+  return time != NULL ? g_ascii_strtoll (time, NULL, 10) : 0;
 }
 
-/* The system's journal is for root and three groups; without one of them it just looks empty. */
-static gboolean
-can_read_system_journal (void)
+/* One answer; `cursor` becomes the next one. NULL with an error. */
+static GVariant *
+read_page (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, char **cursor, guint limit, GError **error)
 {
-  static const char *const roots[] = { "/var/log/journal", "/run/log/journal" };
-  char id[SD_ID128_STRING_MAX];
-  sd_id128_t machine;
-  gboolean seen = FALSE;
+  GVariant *entries = NULL;
+  g_autofree char *next = NULL;
 
-  if (geteuid () == 0 || sd_id128_get_machine (&machine) < 0)
-    return TRUE;
-  sd_id128_to_string (machine, id);
-  for (guint i = 0; i < G_N_ELEMENTS (roots); i++)
-    {
-      g_autofree char *file = g_build_filename (roots[i], id, "system.journal", NULL);
-
-      if (access (file, R_OK) == 0)
-        return TRUE;
-      seen = seen || errno == EACCES;
-    }
-  return !seen;
+  if (!CLI_CALL (cli, error, creel_dbus_sandbox_call_read_log_sync (sandbox, kind, *cursor, limit, CLI_FLAGS (cli), &entries, &next, NULL, error)))
+    return NULL;
+  g_free (*cursor);
+  *cursor = g_steal_pointer (&next);
+  return entries;
 }
 
 static void
-match (sd_journal *journal, const char *field, const char *format, const char *value)
+show (GVariant *entries, CliJournalEntry entry, gpointer user_data)
 {
-  g_autofree char *formatted = g_strdup_printf ("%s=", field);
-  g_autoptr (GString) text = g_string_new (formatted);
+  for (gsize i = 0; i < g_variant_n_children (entries); i++)
+    {
+      g_autoptr (GVariant) one = g_variant_get_child_value (entries, i);
 
-  for (const char *p = format; *p != '\0'; p++)
-    if (*p == '*')
-      g_string_append (text, value);
-    else
-      g_string_append_c (text, *p);
-  sd_journal_add_match (journal, text->str, text->len);
+      entry (one, user_data);
+    }
+}
+
+/* All there is from `cursor` on; an answer without news ends it, as it may be empty but for entries of another kind. */
+static gboolean
+read_on (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, char **cursor, CliJournalEntry entry, gpointer user_data, GError **error)
+{
+  for (;;)
+    {
+      g_autofree char *before = g_strdup (*cursor);
+      g_autoptr (GVariant) entries = read_page (cli, sandbox, kind, cursor, PAGE, error);
+
+      if (entries == NULL)
+        return FALSE;
+      show (entries, entry, user_data);
+      if (g_str_equal (before, *cursor))
+        return TRUE;
+    }
+}
+
+typedef struct
+{
+  GQueue entries;
+  guint limit;
+} Last;
+
+static void
+keep_last (GVariant *entry, gpointer user_data)
+{
+  Last *last = user_data;
+
+  g_queue_push_tail (&last->entries, g_variant_ref (entry));
+  if (last->entries.length > last->limit)
+    g_variant_unref (g_queue_pop_head (&last->entries));
+}
+
+static gboolean
+read_last (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, char **cursor, CliJournalEntry entry, gpointer user_data,
+           GError **error)
+{
+  Last last = { G_QUEUE_INIT, lines };
+  g_autoptr (GVariant) entries = NULL;
+  GVariant *one;
+  gboolean ok;
+
+  if (lines >= 0 && lines <= PAGE)
+    {
+      entries = read_page (cli, sandbox, kind, cursor, lines, error);
+      if (entries != NULL)
+        show (entries, entry, user_data);
+      return entries != NULL;
+    }
+  g_free (*cursor);
+  *cursor = g_strdup ("first");
+  if (lines < 0)
+    return read_on (cli, sandbox, kind, cursor, entry, user_data, error);
+  ok = read_on (cli, sandbox, kind, cursor, keep_last, &last, error);
+  while ((one = g_queue_pop_head (&last.entries)) != NULL)
+    {
+      if (ok)
+        entry (one, user_data);
+      g_variant_unref (one);
+    }
+  return ok;
 }
 
 int
-cli_journal_walk (Cli *cli, const char *name, CliJournalWhat what, int lines, gboolean follow, CliJournalEntry entry, gpointer user_data)
+cli_journal_walk (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, gboolean follow, CliJournalEntry entry,
+                  gpointer user_data)
 {
-  g_autoptr (Journal) journal = NULL;
-  const char *folder = g_getenv ("CREEL_JOURNAL"); /* a copy of a journal; the tests' */
-  int r = folder != NULL ? sd_journal_open_directory (&journal, folder, 0) : sd_journal_open (&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
+  g_autofree char *cursor = g_strdup ("");
+  g_autoptr (GError) error = NULL;
 
-  if (r < 0)
-    return cli_fail_with (CLI_FAILED, "Cannot open the journal: %s", g_strerror (-r));
-  if (folder == NULL && !can_read_system_journal ())
-    return cli_fail_with (CLI_NOT_ALLOWED,
-                          "The system's journal is not readable for you; run: sudo usermod -aG systemd-journal %s (and log in again)",
-                          g_get_user_name ());
-  match (journal, "_SYSTEMD_UNIT", "creel-gateway@*.service", name);
-  if (what == CLI_JOURNAL_REQUESTS)
+  if (!read_last (cli, sandbox, kind, lines, &cursor, entry, user_data, &error))
+    return cli_fail (error);
+  /* nothing there yet: then the first that comes is the first of all */
+  if (*cursor == '\0')
     {
-      match (journal, "MESSAGE_ID", CREEL_MESSAGE_REQUEST, name);
-      match (journal, "MESSAGE_ID", CREEL_MESSAGE_REQUEST_DONE, name);
+      g_free (cursor);
+      cursor = g_strdup ("first");
     }
-  else
+  while (follow)
     {
-      sd_journal_add_disjunction (journal);
-      match (journal, "_SYSTEMD_UNIT", "creel@*.service", name);
-      sd_journal_add_disjunction (journal);
-      match (journal, "_SYSTEMD_UNIT", "creeld.service", name);
-      match (journal, CREEL_FIELD_SANDBOX, "*", name);
-      sd_journal_add_disjunction (journal);
-      /* systemd's own lines about the units */
-      match (journal, "_PID", "1", name);
-      match (journal, "UNIT", "creel@*.service", name);
-      match (journal, "UNIT", "creel-gateway@*.service", name);
+      g_usleep (POLL_USEC);
+      if (!read_on (cli, sandbox, kind, &cursor, entry, user_data, &error))
+        return cli_fail (error);
     }
-  sd_journal_seek_tail (journal);
-  if (lines < 0)
-    sd_journal_seek_head (journal);
-  else if (lines > 0)
-    r = sd_journal_previous_skip (journal, lines);
-  /* previous_skip() stands on an entry already; after seek_head() the first next() goes there; nothing found: nothing to show */
-  for (gboolean first = lines > 0 && r > 0, show = lines != 0 && (lines < 0 || r > 0);;)
-    {
-      if (show && (first || sd_journal_next (journal) > 0))
-        {
-          first = FALSE;
-          if (!entry (journal, user_data))
-            return CLI_OK;
-          continue;
-        }
-      if (!follow)
-        return CLI_OK;
-      if (!show)
-        {
-          sd_journal_seek_tail (journal);
-          sd_journal_previous (journal); /* so that next() gives what comes from here on */
-        }
-      show = TRUE;
-      r = sd_journal_wait (journal, (uint64_t) -1);
-      if (r < 0)
-        return cli_fail_with (CLI_FAILED, "Cannot follow the journal: %s", g_strerror (-r));
-    }
+  return CLI_OK;
 }

@@ -9,23 +9,21 @@
 
 #define CONSOLE_BYTES (16 * 1024)
 
-static gboolean
-print_entry (sd_journal *journal, gpointer user_data)
+static void
+print_entry (GVariant *entry, gpointer user_data)
 {
   Cli *cli = user_data;
-  g_autofree char *message = cli_journal_get (journal, "MESSAGE");
-  g_autofree char *who = cli_journal_get (journal, "SYSLOG_IDENTIFIER");
-  g_autofree char *event = cli_journal_get (journal, CREEL_FIELD_EVENT);
-  g_autofree char *when = out_time (cli_journal_time (journal));
+  const char *message = cli_journal_get (entry, "MESSAGE");
+  const char *who = cli_journal_get (entry, "SYSLOG_IDENTIFIER");
+  const char *event = cli_journal_get (entry, CREEL_FIELD_EVENT);
+  g_autofree char *when = out_time (cli_journal_time (entry));
 
-  if (g_strcmp0 (event, "request") == 0)
-    return TRUE; /* `network log` has them */
   if (cli->json)
     {
       g_autoptr (JsonBuilder) builder = json_builder_new ();
 
       json_builder_begin_object (builder);
-      out_json_integer (builder, "time", cli_journal_time (journal));
+      out_json_integer (builder, "time", cli_journal_time (entry));
       out_json_string (builder, "source", who);
       out_json_string (builder, "event", event);
       out_json_string (builder, "message", message);
@@ -40,7 +38,6 @@ print_entry (sd_journal *journal, gpointer user_data)
       printf ("%s %s: %s\n", when, source, text);
     }
   fflush (stdout);
-  return TRUE;
 }
 
 int
@@ -63,7 +60,7 @@ cmd_logs (Cli *cli, char **args)
   if ((sandbox = cli_get_sandbox (cli, words[0], FALSE, &error)) == NULL)
     return cli_fail (error);
   if (!follow)
-    journal_status = cli_journal_walk (cli, words[0], CLI_JOURNAL_LIFE, lines, FALSE, print_entry, cli);
+    journal_status = cli_journal_walk (cli, sandbox, "life", lines, FALSE, print_entry, cli);
   if (!CLI_CALL (cli, &error, creel_dbus_sandbox_call_read_console_sync (sandbox, CONSOLE_BYTES, CLI_FLAGS (cli), &console, NULL, &error)))
     {
       /* one that never ran has none */
@@ -96,7 +93,7 @@ cmd_logs (Cli *cli, char **args)
     {
       if (!cli->json)
         puts ("-- journal --");
-      return cli_journal_walk (cli, words[0], CLI_JOURNAL_LIFE, lines, TRUE, print_entry, cli);
+      return cli_journal_walk (cli, sandbox, "life", lines, TRUE, print_entry, cli);
     }
   return journal_status;
 }

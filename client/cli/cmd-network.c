@@ -178,8 +178,8 @@ cmd_network_check (Cli *cli, char **args)
   return g_str_equal (verdict, "allow") ? CLI_OK : CLI_FAILED;
 }
 
-static gboolean
-print_request (sd_journal *journal, gpointer user_data)
+static void
+print_request (GVariant *entry, gpointer user_data)
 {
   static const struct
   {
@@ -191,19 +191,18 @@ print_request (sd_journal *journal, gpointer user_data)
     { CREEL_FIELD_WAY, "way" },         { CREEL_FIELD_BYTES_IN, "bytes_in" }, { CREEL_FIELD_BYTES_OUT, "bytes_out" },
   };
   Cli *cli = user_data;
-  char *values[G_N_ELEMENTS (fields)];
-
-  g_autofree char *message_id = cli_journal_get (journal, "MESSAGE_ID");
+  const char *values[G_N_ELEMENTS (fields)];
+  const char *message_id = cli_journal_get (entry, "MESSAGE_ID");
   gboolean done = g_strcmp0 (message_id, CREEL_MESSAGE_REQUEST_DONE) == 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
-    values[i] = cli_journal_get (journal, fields[i].field);
+    values[i] = cli_journal_get (entry, fields[i].field);
   if (cli->json)
     {
       g_autoptr (JsonBuilder) builder = json_builder_new ();
 
       json_builder_begin_object (builder);
-      out_json_integer (builder, "time", cli_journal_time (journal));
+      out_json_integer (builder, "time", cli_journal_time (entry));
       out_json_string (builder, "event", done ? "done" : "request");
       for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
         if (values[i] != NULL)
@@ -214,7 +213,7 @@ print_request (sd_journal *journal, gpointer user_data)
   /* for people the end of a request is news only when it went wrong after it had been let through */
   else if (!done || (values[1] != NULL && *values[1] != '\0'))
     {
-      g_autofree char *when = out_time (cli_journal_time (journal));
+      g_autofree char *when = out_time (cli_journal_time (entry));
       g_autoptr (GString) line = g_string_new (when);
       g_autofree char *safe = NULL;
 
@@ -230,9 +229,6 @@ print_request (sd_journal *journal, gpointer user_data)
       puts (safe);
     }
   fflush (stdout);
-  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
-    g_free (values[i]);
-  return TRUE;
 }
 
 int
@@ -251,8 +247,7 @@ cmd_network_log (Cli *cli, char **args)
 
   if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, 1, &words, NULL, &status))
     return status;
-  /* asks the service, so that a mistyped name is an error and not an empty list */
   if ((sandbox = cli_get_sandbox (cli, words[0], FALSE, &error)) == NULL)
     return cli_fail (error);
-  return cli_journal_walk (cli, words[0], CLI_JOURNAL_REQUESTS, lines, follow, print_request, cli);
+  return cli_journal_walk (cli, sandbox, "network", lines, follow, print_request, cli);
 }

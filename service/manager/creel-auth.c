@@ -36,6 +36,7 @@ static const struct
   { "org.creel.Creel1.Sandbox", "CheckNetwork", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Sandbox", "SetCredentials", CREEL_ACTION_CONTROL },     /* and use-credential for new ones */
   { "org.creel.Creel1.Sandbox", "ReadConsole", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "ReadLog", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Session", "Resize", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Session", "Signal", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Job", "Cancel", CREEL_ACTION_MANAGE_IMAGES },

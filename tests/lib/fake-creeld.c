@@ -17,6 +17,7 @@
 #include "creel-dbus-sandbox.h"
 #include "creel-dbus-session.h"
 #include "creel-error.h"
+#include "creel-log-reader.h"
 #include "creel-names.h"
 
 typedef struct
@@ -286,6 +287,26 @@ on_read_console (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, g
   return TRUE;
 }
 
+/* of $CREEL_JOURNAL, with the real reader */
+static gboolean
+on_read_log (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, const char *kind_text, const char *cursor, guint limit,
+             gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) answer = NULL, entries = NULL;
+  const char *next;
+  CreelLogKind kind;
+
+  g_assert_true (creel_log_kind_parse (kind_text, &kind) && creel_log_cursor_is_valid (cursor));
+  answer = creel_log_read (g_getenv ("CREEL_JOURNAL"), creel_dbus_sandbox_get_name (sandbox), kind, creel_dbus_sandbox_get_created (sandbox),
+                           cursor, limit, &error);
+  g_assert_no_error (error);
+  g_variant_ref_sink (answer);
+  g_variant_get (answer, "(@aa{ss}&s)", &entries, &next);
+  creel_dbus_sandbox_complete_read_log (sandbox, invocation, entries, next);
+  return TRUE;
+}
+
 static char *
 add_sandbox (Fake *fake, const char *name, GVariant *options)
 {
@@ -318,6 +339,7 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
   g_signal_connect (sandbox, "handle-remove", G_CALLBACK (on_remove), fake);
   g_signal_connect (sandbox, "handle-set-network", G_CALLBACK (on_set_network), fake);
   g_signal_connect (sandbox, "handle-read-console", G_CALLBACK (on_read_console), fake);
+  g_signal_connect (sandbox, "handle-read-log", G_CALLBACK (on_read_log), fake);
   g_signal_connect (sandbox, "handle-check-network", G_CALLBACK (on_check_network), fake);
   g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (sandbox), fake->bus, path, NULL);
   g_hash_table_insert (fake->sandboxes, g_strdup (name), sandbox);
