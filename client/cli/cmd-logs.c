@@ -18,6 +18,8 @@ print_entry (GVariant *entry, gpointer user_data)
   const char *event = cli_journal_get (entry, CREEL_FIELD_EVENT);
   g_autofree char *when = out_time (cli_journal_time (entry));
 
+  if (who == NULL)
+    who = cli_journal_get (entry, "_COMM");
   if (cli->json)
     {
       g_autoptr (JsonBuilder) builder = json_builder_new ();

@@ -126,12 +126,9 @@ creel_gateway_reload (CreelGateway *self, GError **error)
 GVariant *
 creel_gateway_check (CreelGateway *self, const char *url, const char *method, GError **error)
 {
-  g_autoptr (CreelPolicy) nothing = NULL;
+  gboolean good = self->problem == NULL && self->definition != NULL;
 
-  if (self->problem == NULL && self->definition != NULL)
-    return creel_network_check (self->definition->policy, url, method, error);
-  nothing = creel_policy_new (CREEL_VERDICT_DENY);
-  return creel_network_check (nothing, url, method, error);
+  return creel_network_check (good ? self->definition->policy : NULL, url, method, error);
 }
 
 /* the guest */

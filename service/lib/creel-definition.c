@@ -175,6 +175,12 @@ creel_definition_load (const char *name, GError **error)
       return NULL;
     }
   definition->ephemeral = is_ephemeral (name);
+  if (!creel_policy_add_ceiling (definition->policy, NULL, &local_error))
+    {
+      g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Nothing is allowed until " CREEL_CONFIG_DIR "/policy.d is right: %s",
+                   local_error->message);
+      g_clear_pointer (&definition, creel_definition_free);
+    }
   return definition;
 }
 

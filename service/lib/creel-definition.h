@@ -55,7 +55,7 @@ typedef struct
   char **command;          /* Command=: words as g_shell_parse_argv splits them; empty: the image's */
   char *preset;            /* Preset=locked|balanced|open */
   CreelVerdict default_verdict; /* Policy=deny|allow */
-  CreelPolicy *policy;     /* preset plus Allow=, Ask=, Deny= in one; never NULL */
+  CreelPolicy *policy;     /* preset plus Allow=, Ask=, Deny= in one, plus the ceiling when it was loaded; never NULL */
   char **allow, **ask, **deny; /* the rules as texts, for editing */
   char **bypass;           /* Bypass=HOST[:PORT]: tunnelled, never intercepted */
   char **credentials;      /* Credential=NAME */
@@ -76,7 +76,7 @@ CreelDefinition *creel_definition_new (const char *name);
 void creel_definition_free (CreelDefinition *definition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelDefinition, creel_definition_free)
 
-/* Reads all drop-ins. CREEL_ERROR_NO_SUCH_SANDBOX when none has the section. */
+/* Reads all drop-ins and the administrator's ceiling of the policy. CREEL_ERROR_NO_SUCH_SANDBOX when none has the section. */
 CreelDefinition *creel_definition_load (const char *name, GError **error);
 /* Reads only the file that creeld wrote (50-definition.conf), for editing it without folding hand edits in. */
 CreelDefinition *creel_definition_load_own (const char *name, GError **error);

@@ -5,6 +5,7 @@
 
 #include "creel-config.h"
 #include "creel-names.h"
+#include "creel-root.h"
 #include "creel-rule.h"
 
 struct _CreelPolicy
@@ -145,7 +146,8 @@ creel_policy_add_ceiling (CreelPolicy *policy, const char *directory, GError **e
 {
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   g_autoptr (GError) why = NULL;
-  g_autoptr (GDir) dir = g_dir_open (directory != NULL ? directory : CREEL_CONFIG_DIR "/policy.d", 0, &why);
+  g_autofree char *path = directory != NULL ? g_strdup (directory) : creel_root_path (CREEL_CONFIG_DIR "/policy.d");
+  g_autoptr (GDir) dir = g_dir_open (path, 0, &why);
   g_autoptr (CreelPolicy) ceiling = creel_policy_new (CREEL_VERDICT_DENY);
   const char *name;
 
@@ -158,7 +160,7 @@ creel_policy_add_ceiling (CreelPolicy *policy, const char *directory, GError **e
     }
   while ((name = g_dir_read_name (dir)) != NULL)
     if (g_str_has_suffix (name, ".conf") && name[0] != '.')
-      g_ptr_array_add (names, g_build_filename (directory != NULL ? directory : CREEL_CONFIG_DIR "/policy.d", name, NULL));
+      g_ptr_array_add (names, g_build_filename (path, name, NULL));
   for (guint i = 0; i < names->len; i++)
     if (!add_file (ceiling, names->pdata[i], error))
       return FALSE;

@@ -80,7 +80,7 @@ match_sandbox (sd_journal *journal, const char *name, CreelLogKind kind)
 static gboolean
 is_shown (const char *field, gsize length)
 {
-  static const char *const names[] = { "MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT" };
+  static const char *const names[] = { "MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "_COMM", "_SYSTEMD_UNIT" };
 
   if (length > strlen ("CREEL_") && length <= 64 && strncmp (field, "CREEL_", strlen ("CREEL_")) == 0)
     return TRUE;

@@ -374,7 +374,7 @@ test_journal (void)
   /* another sandbox's, and a forgery by somebody who may write any field but those of journald */
   add_entry (journal, "creel-gateway@other.service", REQUEST "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=other.test|CREEL_PORT=443");
   add_entry (journal, "user@1000.service", REQUEST "CREEL_SANDBOX=box|CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=forged.test|CREEL_PORT=443");
-  add_entry (journal, "creeld.service", "CREEL_SANDBOX=box|SYSLOG_IDENTIFIER=creeld|MESSAGE=said \033[31mred");
+  add_entry (journal, "creeld.service", "CREEL_SANDBOX=box|_COMM=creeld|MESSAGE=said \033[31mred");
   add_entry (journal, "creeld.service", "CREEL_SANDBOX=other|SYSLOG_IDENTIFIER=creeld|MESSAGE=of another");
   add_entry (journal, "init.scope", "_PID=1|UNIT=creel@box.service|SYSLOG_IDENTIFIER=systemd|MESSAGE=Started creel@box.service");
   if (!test_journal_write (journal, folder, "box"))

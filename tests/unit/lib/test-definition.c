@@ -265,6 +265,59 @@ test_drop_ins (gpointer fixture, gconstpointer unused)
   g_assert_nonnull (strstr (error->message, "override.conf:2"));
 }
 
+static CreelVerdict
+decide (const char *name, const char *host_text, const char **ret_why)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) d = creel_definition_load (name, &error);
+  g_autoptr (CreelHost) host = creel_host_parse (host_text, -1, NULL);
+  g_auto (CreelDecision) decision = { 0 };
+
+  *ret_why = "";
+  if (d == NULL)
+    {
+      g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
+      *ret_why = g_intern_string (error->message);
+      return CREEL_VERDICT_DENY;
+    }
+  creel_policy_decide (d->policy, CREEL_SCHEME_HTTPS, host, 443, NULL, NULL, &decision);
+  if (decision.origin != NULL)
+    *ret_why = g_intern_string (decision.origin);
+  return decision.verdict;
+}
+
+/* What the administrator forbids for all is in every policy that is loaded, and what cannot be understood forbids all. */
+static void
+test_ceiling (gpointer fixture, gconstpointer unused)
+{
+  g_autofree char *file = g_build_filename (root, "/etc/creel/policy.d/site.conf", NULL);
+  g_autoptr (CreelDefinition) own = NULL;
+  const char *why;
+
+  write_file ("/etc/systemd/system/creel@box.service.d/50-definition.conf", MINIMAL "Policy=allow\nAllow=bad.example\nAllow=good.example\n");
+  g_assert_cmpint (decide ("box", "bad.example", &why), ==, CREEL_VERDICT_ALLOW);
+  write_file ("/etc/creel/policy.d/site.conf", "# no\nDeny=bad.example\n");
+  g_assert_cmpint (decide ("box", "bad.example", &why), ==, CREEL_VERDICT_DENY);
+  g_assert_cmpstr (why, ==, "site.conf:2");
+  g_assert_cmpint (decide ("box", "good.example", &why), ==, CREEL_VERDICT_ALLOW);
+  /* what creeld writes back must not have it */
+  own = creel_definition_load_own ("box", NULL);
+  g_assert_cmpuint (g_strv_length (own->deny), ==, 0);
+
+  write_file ("/etc/creel/policy.d/site.conf", "Dney=bad.example\n");
+  g_assert_cmpint (decide ("box", "good.example", &why), ==, CREEL_VERDICT_DENY);
+  g_assert_nonnull (strstr (why, "/etc/creel/policy.d"));
+  g_assert_nonnull (strstr (why, "site.conf:1"));
+  g_unlink (file);
+  g_assert_cmpint (symlink ("/nowhere/at/all", file), ==, 0);
+  g_assert_cmpint (decide ("box", "good.example", &why), ==, CREEL_VERDICT_DENY);
+  g_unlink (file);
+  g_assert_cmpint (g_mkdir (file, 0755), ==, 0);
+  g_assert_cmpint (decide ("box", "good.example", &why), ==, CREEL_VERDICT_DENY);
+  g_rmdir (file);
+  g_assert_cmpint (decide ("box", "bad.example", &why), ==, CREEL_VERDICT_ALLOW);
+}
+
 static void
 test_credential_files (gpointer fixture, gconstpointer unused)
 {
@@ -396,6 +449,7 @@ main (int argc, char **argv)
   g_test_add_func ("/definition/bad", test_bad);
   g_test_add_func ("/definition/continuation", test_continuation);
   g_test_add_vtable ("/definition/drop-ins", 0, NULL, setup, test_drop_ins, teardown);
+  g_test_add_vtable ("/definition/ceiling", 0, NULL, setup, test_ceiling, teardown);
   g_test_add_vtable ("/definition/credential-files", 0, NULL, setup, test_credential_files, teardown);
   g_test_add_vtable ("/definition/shipped", 0, NULL, setup, test_shipped, teardown);
   g_test_add_vtable ("/definition/images", 0, NULL, setup, test_images, teardown);
