@@ -6,6 +6,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "creel-agent-registry.h"
+#include "creel-ceiling.h"
 #include "creel-dispatch.h"
 #include "creel-error.h"
 #include "creel-image-store.h"
@@ -117,6 +118,7 @@ creel_daemon_new (GError **error)
   daemon->agents = creel_agent_registry_new (daemon);
   daemon->units = creel_units_new (daemon->bus, CREEL_UNIT_PREFIX, on_unit_changed, daemon);
   creel_image_store_clean ();
+  daemon->ceiling = creel_ceiling_new (daemon);
   creel_daemon_rescan (daemon);
   if (!creel_dispatch_export (daemon, error) || !own_name (daemon, error))
     return NULL;
@@ -128,6 +130,7 @@ creel_daemon_free (CreelDaemon *daemon)
 {
   if (daemon->bus != NULL)
     creel_dispatch_unexport (daemon);
+  g_clear_pointer (&daemon->ceiling, creel_ceiling_free);
   g_clear_pointer (&daemon->sandboxes, g_hash_table_unref);
   g_clear_pointer (&daemon->sessions, g_hash_table_unref);
   g_clear_pointer (&daemon->jobs, g_hash_table_unref);

@@ -11,6 +11,7 @@ typedef struct _CreelSandbox CreelSandbox;
 typedef struct _CreelSession CreelSession;
 typedef struct _CreelJob CreelJob;
 typedef struct _CreelAgentRegistry CreelAgentRegistry;
+typedef struct _CreelCeiling CreelCeiling;
 
 #define CREEL_MAX_SANDBOXES_PER_USER 256
 #define CREEL_MAX_SESSIONS_PER_USER 64
@@ -23,6 +24,7 @@ typedef struct
   CreelCallers *callers;
   CreelUnits *units;
   CreelAgentRegistry *agents;
+  CreelCeiling *ceiling;
   GHashTable *sandboxes; /* name -> CreelSandbox */
   GHashTable *reserved;  /* names that are being created -> owner */
   GHashTable *sessions;  /* decimal id -> CreelSession */

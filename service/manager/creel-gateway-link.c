@@ -10,6 +10,7 @@
 #include "creel-names.h"
 #include "creel-root.h"
 #include "creel-sandbox.h"
+#include "creel-secret-log.h"
 #include "creel-session.h"
 
 #define GATEWAY CREEL_BUS_NAME ".Gateway"
@@ -24,6 +25,8 @@ struct _CreelGatewayLink
   GDBusConnection *connection;
   GCancellable *cancellable;
   GVariant *guest;
+  char *problem;
+  CreelSecretLog *secrets;
   CreelDBusBroker *broker;
   guint retry;
   guint subscriptions[2];
@@ -71,6 +74,17 @@ set_guest (CreelGatewayLink *link, GVariant *guest)
     creel_sandbox_emit_changed (sandbox);
 }
 
+static char *
+make_line (const char *text)
+{
+  g_autofree char *line = g_utf8_make_valid (text, MIN (strlen (text), 512));
+
+  for (char *p = line; *p != '\0'; p++)
+    if ((guchar) *p < ' ' || *p == 0x7f)
+      *p = '?';
+  return line[0] != '\0' ? g_steal_pointer (&line) : NULL;
+}
+
 static void
 on_properties (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -78,12 +92,19 @@ on_properties (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   g_autoptr (GVariant) all = NULL;
   g_autoptr (GVariant) guest = NULL;
+  CreelGatewayLink *link = user_data;
+  const char *state, *text;
 
   if (reply == NULL)
     return; /* cancelled: `user_data` may be gone; else there will be a change to hear of */
   all = g_variant_get_child_value (reply, 0);
   guest = g_variant_lookup_value (all, "Guest", G_VARIANT_TYPE ("a{sv}"));
-  set_guest (user_data, guest);
+  g_clear_pointer (&link->problem, g_free);
+  /* waiting is no problem, but a part of every start */
+  if (g_variant_lookup (all, "State", "&s", &state) && !g_str_equal (state, "waiting") &&
+      g_variant_lookup (all, "StatusText", "&s", &text))
+    link->problem = make_line (text);
+  set_guest (link, guest);
 }
 
 static void
@@ -115,6 +136,8 @@ typedef struct
 {
   CreelDaemon *daemon;
   char *sandbox;
+  char *credential;
+  uid_t owner;
   CreelDBusBroker *broker;
   GDBusMethodInvocation *invocation;
 } Secret;
@@ -124,6 +147,7 @@ on_secret (int fd, gpointer user_data, GError *error)
 {
   g_autofree Secret *secret = user_data;
   g_autofree char *name = secret->sandbox;
+  g_autofree char *credential = secret->credential;
   g_autoptr (CreelDBusBroker) broker = secret->broker;
   CreelSandbox *sandbox = g_hash_table_lookup (secret->daemon->sandboxes, name);
   CreelGatewayLink *link = sandbox != NULL ? creel_sandbox_get_link (sandbox) : NULL;
@@ -131,6 +155,8 @@ on_secret (int fd, gpointer user_data, GError *error)
 
   if (link != NULL && link->pending_secrets > 0)
     link->pending_secrets--;
+  if (link != NULL)
+    creel_secret_log_add (link->secrets, secret->owner, credential, fd < 0 ? error : NULL);
   if (fd < 0)
     {
       g_dbus_method_invocation_return_gerror (secret->invocation, error);
@@ -152,8 +178,10 @@ on_get_secret (CreelDBusBroker *broker, GDBusMethodInvocation *invocation, GUnix
   /* the gateway speaks with the guest and may be its puppet: it gets what its own definition names, no more */
   if (definition == NULL || !g_strv_contains ((const char *const *) definition->credentials, credential))
     {
-      g_dbus_method_invocation_return_error (invocation, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
-                                             "The sandbox may not use this credential");
+      g_autoptr (GError) error = g_error_new_literal (G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED, "The sandbox may not use this credential");
+
+      creel_secret_log_add (link->secrets, sandbox != NULL ? creel_sandbox_get_owner (sandbox) : 0, credential, error);
+      g_dbus_method_invocation_return_gerror (invocation, error);
       return G_DBUS_METHOD_INVOCATION_HANDLED;
     }
   if (link->pending_secrets >= MAX_PENDING_SECRETS)
@@ -163,7 +191,7 @@ on_get_secret (CreelDBusBroker *broker, GDBusMethodInvocation *invocation, GUnix
     }
   link->pending_secrets++;
   secret = g_new0 (Secret, 1);
-  *secret = (Secret) { link->daemon, g_strdup (link->sandbox), g_object_ref (broker), invocation };
+  *secret = (Secret) { link->daemon, g_strdup (link->sandbox), g_strdup (credential), definition->owner, g_object_ref (broker), invocation };
   creel_agent_registry_get_secret (link->daemon->agents, definition->owner, link->sandbox, credential, on_secret, secret);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
@@ -186,6 +214,8 @@ disconnect (CreelGatewayLink *link)
     g_dbus_connection_close (link->connection, NULL, NULL, NULL);
   g_clear_object (&link->connection);
   g_clear_pointer (&link->guest, g_variant_unref);
+  g_clear_pointer (&link->problem, g_free);
+  creel_secret_log_reset (link->secrets);
 }
 
 static void
@@ -226,6 +256,8 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
                                                                CREEL_GATEWAY_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
                                                                on_properties_changed, link, NULL);
   g_dbus_connection_start_message_processing (connection);
+  /* what changed while nobody was here to tell it */
+  creel_gateway_link_reload (link);
   on_properties_changed (connection, NULL, NULL, NULL, NULL, NULL, link);
 }
 
@@ -251,6 +283,7 @@ creel_gateway_link_new (CreelDaemon *daemon, const char *sandbox)
   link->daemon = daemon;
   link->sandbox = g_strdup (sandbox);
   link->cancellable = g_cancellable_new ();
+  link->secrets = creel_secret_log_new (sandbox);
   connect_now (link);
   return link;
 }
@@ -263,6 +296,7 @@ creel_gateway_link_free (CreelGatewayLink *link)
   disconnect (link);
   creel_session_end_all (link->daemon, link->sandbox, "the sandbox stopped");
   g_object_unref (link->cancellable);
+  creel_secret_log_free (link->secrets);
   g_free (link->sandbox);
   g_free (link);
 }
@@ -277,6 +311,28 @@ GVariant *
 creel_gateway_link_get_guest (CreelGatewayLink *link)
 {
   return link->guest;
+}
+
+const char *
+creel_gateway_link_get_problem (CreelGatewayLink *link)
+{
+  return link->problem;
+}
+
+static void
+on_reloaded (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error)
+{
+  g_autofree char *sandbox = user_data;
+
+  if (error != NULL && !g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING))
+    g_log_structured (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, CREEL_FIELD_SANDBOX, sandbox, "MESSAGE",
+                      "The gateway of sandbox %s denies everything: %s", sandbox, error->message);
+}
+
+void
+creel_gateway_link_reload (CreelGatewayLink *link)
+{
+  creel_gateway_link_call (link, "Reload", NULL, "()", -1, on_reloaded, g_strdup (link->sandbox));
 }
 
 typedef struct

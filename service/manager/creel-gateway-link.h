@@ -13,6 +13,10 @@ void creel_gateway_link_free (CreelGatewayLink *link);
 gboolean creel_gateway_link_is_connected (CreelGatewayLink *link);
 /* What the guest says of itself, a{sv}, cut to size; borrowed, NULL before it said anything. */
 GVariant *creel_gateway_link_get_guest (CreelGatewayLink *link);
+/* Why the gateway denies everything or lost its guest, one printable line; borrowed, NULL when all is well. */
+const char *creel_gateway_link_get_problem (CreelGatewayLink *link);
+/* Has the gateway read definition and ceiling again; a failure is logged, and the gateway then denies everything. */
+void creel_gateway_link_reload (CreelGatewayLink *link);
 
 /* `reply` and `fds` are borrowed and NULL with an error. */
 typedef void (*CreelGatewayFunc) (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error);

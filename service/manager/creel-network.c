@@ -108,6 +108,9 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
         }
       widens |= g_str_equal (text, "allow") && d->default_verdict != CREEL_VERDICT_ALLOW;
       d->default_verdict = g_str_equal (text, "allow") ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY;
+      /* what a fresh sandbox has; asked for together they are a contradiction */
+      if (g_str_equal (text, "allow") && g_strcmp0 (d->preset, "locked") == 0)
+        g_clear_pointer (&d->preset, g_free);
     }
   if (g_variant_lookup (changes, "preset", "&s", &text))
     {

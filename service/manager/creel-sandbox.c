@@ -105,6 +105,8 @@ status_text (CreelSandbox *sandbox)
       creel_sandbox_explain_failure (&sandbox->unit_state, sandbox->name, &error);
       return g_strdup (error->message);
     }
+  if (sandbox->link != NULL && creel_gateway_link_get_problem (sandbox->link) != NULL)
+    return g_strdup (creel_gateway_link_get_problem (sandbox->link));
   if (g_str_equal (state, "stopped") || sandbox->unit_state.status_text == NULL)
     return g_strdup ("");
   return g_utf8_make_valid (sandbox->unit_state.status_text, MIN (strlen (sandbox->unit_state.status_text), 512));

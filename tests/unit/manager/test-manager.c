@@ -14,6 +14,7 @@
 #include "creel-network.h"
 #include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
+#include "creel-secret-log.h"
 #include "creel-worker-lines.h"
 
 #define ID_HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -414,6 +415,53 @@ test_printable (void)
   g_assert_cmpstr (text, ==, "ok\n?[31mred??\xc3\xa9\t.");
 }
 
+static GString *logged;
+
+static GLogWriterOutput
+keep_log (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer unused)
+{
+  for (gsize i = 0; i < n; i++)
+    if (g_str_equal (fields[i].key, "MESSAGE"))
+      g_string_append_printf (logged, "%s\n", (const char *) fields[i].value);
+  return G_LOG_WRITER_HANDLED;
+}
+
+static void
+test_secret_log (void)
+{
+  CreelSecretLog *log = creel_secret_log_new ("box");
+  g_autoptr (GError) locked = g_error_new_literal (CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED, "locked");
+  guint written = 0;
+
+  logged = g_string_new (NULL);
+  g_log_set_writer_func (keep_log, NULL, NULL);
+  g_assert_true (creel_secret_log_add (log, 1000, "demo", NULL));
+  g_assert_false (creel_secret_log_add (log, 1000, "demo", NULL));
+  g_assert_true (creel_secret_log_add (log, 1000, "demo", locked));
+  g_assert_false (creel_secret_log_add (log, 1000, "demo", locked));
+  g_assert_true (creel_secret_log_add (log, 1000, "demo", NULL));
+  creel_secret_log_reset (log);
+  g_assert_true (creel_secret_log_add (log, 1000, "demo", NULL));
+  /* a gateway that is not itself any more */
+  g_assert_true (creel_secret_log_add (log, 1000, "a\nb", locked));
+  g_assert_false (creel_secret_log_add (log, 1000, "../x", locked));
+  g_assert_cmpstr (logged->str, ==,
+                   "Sandbox box of user 1000 uses the key \"demo\"\n"
+                   "Sandbox box of user 1000 gets no key \"demo\": locked\n"
+                   "Sandbox box of user 1000 uses the key \"demo\"\n"
+                   "Sandbox box of user 1000 uses the key \"demo\"\n"
+                   "Sandbox box of user 1000 gets no key \"?\": locked\n");
+  for (guint i = 0; i < 1000; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("name%u", i);
+
+      written += creel_secret_log_add (log, 1000, name, NULL);
+    }
+  g_assert_cmpuint (written, ==, 254);
+  creel_secret_log_free (log);
+  g_string_free (logged, TRUE);
+}
+
 static void
 test_unit_properties (void)
 {
@@ -436,6 +484,7 @@ main (int argc, char **argv)
   g_test_add_func ("/manager/lines", test_lines);
   g_test_add_func ("/manager/failures", test_failures);
   g_test_add_func ("/manager/printable", test_printable);
+  g_test_add_func ("/manager/secret-log", test_secret_log);
   g_test_add_func ("/manager/unit-properties", test_unit_properties);
   g_test_add_vtable ("/manager/create", 0, NULL, setup, test_create, teardown);
   g_test_add_vtable ("/manager/network", 0, NULL, setup, test_network, teardown);
