@@ -225,6 +225,27 @@ is_mounted (const char *path)
   return found;
 }
 
+/* The image's own directories above a share let its user through, also /root with its 0700: what is in them keeps its modes.
+ * Not those of another share, whose modes are the host's. */
+static void
+open_the_way (const char *path)
+{
+  char copy[4096];
+  struct stat root, st;
+
+  if (strlen (path) >= sizeof copy || stat ("/", &root) < 0)
+    return;
+  strcpy (copy, path);
+  for (char *at = copy + 1; *at != '\0'; at++)
+    if (*at == '/')
+      {
+        *at = '\0';
+        if (stat (copy, &st) == 0 && st.st_dev == root.st_dev && (st.st_mode & 0011) != 0011)
+          chmod (copy, (st.st_mode & 07777) | 0011);
+        *at = '/';
+      }
+}
+
 const char *
 mount_share (const char *tag, const char *path, bool read_only)
 {
@@ -239,7 +260,7 @@ mount_share (const char *tag, const char *path, bool read_only)
   else if (mount (tag, path, "virtiofs", MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0), NULL) < 0)
     snprintf (problem, sizeof problem, "cannot mount %.300s: %s", path, strerror (errno));
   else
-    return NULL;
+    return open_the_way (path), NULL;
   return problem;
 }
 
