@@ -91,7 +91,9 @@ creel_sandbox_store_write (const CreelDefinition *definition, GError **error)
   g_autofree char *directory = g_path_get_dirname (path);
   g_autofree char *text = creel_definition_format (definition);
 
-  if (g_mkdir_with_parents (directory, 0755) < 0)
+  /* Not for other users: a definition holds environments. Gateways are in the group of creeld. The file itself is readable,
+   * as systemd warns about one that is not. */
+  if (g_mkdir_with_parents (directory, 0750) < 0 || chmod (directory, 0750) < 0)
     return fail (error, "make", directory);
   return creel_store_replace_file (path, text, strlen (text), 0644, error);
 }
