@@ -16,7 +16,6 @@
 /* A program run for the host. Its output waits in the pipe until the host reads: that is the whole buffer. */
 
 #define SESSIONS_MAX 1024
-#define ARGUMENTS_MAX 65536
 #define PIPE_SIZE (256 * 1024)
 #define HANGUP_GRACE_USEC (5 * 1000 * 1000)
 /* After the program's end its children may still hold the pipes. What they write within this time is still the program's output;
@@ -363,100 +362,6 @@ open_terminal (Session *session, const Records *records, const User *user)
   return true;
 }
 
-typedef struct
-{
-  char **items;
-  size_t n;
-  size_t size;
-} List;
-
-static bool
-list_add (List *list, char *item)
-{
-  if (list->n + 1 >= list->size)
-    {
-      char **grown = list->size > ARGUMENTS_MAX ? NULL : reallocarray (list->items, list->size + 256, sizeof *list->items);
-
-      if (grown == NULL)
-        return false;
-      list->items = grown;
-      list->size += 256;
-    }
-  list->items[list->n++] = item;
-  list->items[list->n] = NULL;
-  return true;
-}
-
-/* A later value of a variable replaces an earlier one. */
-static void
-set_variable (List *list, char *variable)
-{
-  size_t length = (size_t) (strchrnul (variable, '=') - variable);
-
-  if (variable[length] == '\0' || length == 0)
-    return;
-  for (size_t i = 0; i < list->n; i++)
-    if (strncmp (list->items[i], variable, length + 1) == 0)
-      {
-        list->items[i] = variable;
-        return;
-      }
-  list_add (list, variable);
-}
-
-static void
-set_variables (List *list, const Records *records)
-{
-  const char *value;
-  size_t at = 0;
-
-  while ((value = records_next (records, &at, "env")) != NULL)
-    set_variable (list, records->bytes + (value - records->bytes));
-}
-
-/* Everything after this runs in the child, and uses memory of ours. */
-static void __attribute__ ((noreturn))
-run_child (Session *session, const Records *records, const User *user, int fds[3], int status_fd)
-{
-  const char *cwd = records_get (records, "cwd");
-  const char *term = records_get (records, "term");
-  List environment = { 0 };
-  List arguments = { 0 };
-  char variables[6][512];
-  char path[128];
-  const char *value;
-  size_t at = 0;
-  Child child = { .user = user, .tty = session->tty, .cgroup_fd = -1, .status_fd = status_fd };
-
-  memcpy (child.fds, fds, sizeof child.fds);
-  while ((value = records_next (records, &at, "arg")) != NULL)
-    list_add (&arguments, records->bytes + (value - records->bytes));
-  snprintf (variables[0], sizeof variables[0], "HOME=%s", user->home);
-  snprintf (variables[1], sizeof variables[1], "USER=%s", user->name);
-  snprintf (variables[2], sizeof variables[2], "LOGNAME=%s", user->name);
-  snprintf (variables[3], sizeof variables[3], "SHELL=%s", user->shell);
-  snprintf (variables[4], sizeof variables[4], "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
-  snprintf (variables[5], sizeof variables[5], "TERM=%s", term != NULL && *term != '\0' ? term : session->tty ? "xterm-256color" : "dumb");
-  for (size_t i = 0; i < (session->tty || term != NULL ? 6 : 5); i++)
-    set_variable (&environment, variables[i]);
-  set_variables (&environment, configure_get ());
-  set_variables (&environment, records);
-  for (size_t i = 0; i < environment.n; i++)
-    if (strncmp (environment.items[i], "PATH=", 5) == 0)
-      child.path = environment.items[i] + 5;
-  if (cwd == NULL || *cwd == '\0')
-    cwd = records_get (configure_get (), "cwd");
-  if (session->cgroup)
-    {
-      cgroup_path (session, path, sizeof path, "cgroup.procs");
-      child.cgroup_fd = open (path, O_WRONLY | O_CLOEXEC);
-    }
-  child.cwd = cwd == NULL ? "" : cwd;
-  child.arguments = arguments.items;
-  child.environment = environment.items;
-  child_run (&child);
-}
-
 static void
 close_pair (int fds[2])
 {
@@ -489,11 +394,9 @@ start (Session *session, const Records *records, const User *user)
   cgroup_path (session, path, sizeof path, "");
   session->cgroup = mkdir (path, 0755) == 0 || errno == EEXIST;
   if (pipe2 (status, O_CLOEXEC | O_NONBLOCK) == 0)
-    session->pid = fork ();
+    session->pid = child_start (session->cgroup ? path : NULL, records, user, session->tty, fds, status[1]);
   else
     session->pid = -1;
-  if (session->pid == 0)
-    run_child (session, records, user, fds, status[1]);
   close_pair (in);
   close_pair (out);
   close_pair (err);

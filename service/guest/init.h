@@ -147,6 +147,11 @@ typedef struct
 
 void child_run (const Child *child) __attribute__ ((noreturn));
 
+/* -- init-start.c -- */
+
+/* Starts what an exec's records say, in the control group of that path (NULL: in ours). fds, status_fd: as in Child. Returns the process, or -1. */
+pid_t child_start (const char *cgroup, const Records *records, const User *user, bool tty, const int fds[3], int status_fd);
+
 /* -- init-reap.c -- */
 
 void reap_start (void);

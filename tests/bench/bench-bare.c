@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The floor: a guest without anything of Creel on the host but the channel's code.
  * bench-bare boot DIR QEMU...     starts it with sockets DIR/control and DIR/egress and the console in DIR/console. Prints seconds since
- *                                 its start: "alive" (first line of /init), "open" (both channels), "command" (the exit of `true`).
+ *                                 its start: "alive" (first line of /init), "open" (both channels), "command" (the exit of `true`); and "processor", what QEMU used to then.
  * bench-bare raw DIR BYTES QEMU...  reads BYTES from DIR/egress as fast as they come, and prints MB/s. */
 #include "creel-channel.h"
 
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -74,11 +75,16 @@ start (char **argv)
     die ("fork");
 }
 
-static void
+/* Returns the seconds of processor time that it took. */
+static double
 stop (void)
 {
+  struct rusage usage;
+
   kill (qemu, SIGKILL);
   waitpid (qemu, NULL, 0);
+  getrusage (RUSAGE_CHILDREN, &usage);
+  return (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) + (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
 static void
@@ -188,7 +194,7 @@ boot (const char *directory, char **argv)
   while (!over)
     turn (ends);
   printf ("command %.3f\n", seconds ());
-  stop ();
+  printf ("processor %.3f\n", stop ());
 }
 
 static void
