@@ -16,19 +16,28 @@ has (char **list, const char *value)
   return g_strv_contains ((const char *const *) list, value);
 }
 
-static void
-add (GVariant *changes, const char *key, char ***list, gboolean *ret_added)
+static gboolean
+add (GVariant *changes, const char *key, char ***list, gboolean *ret_added, GError **error)
 {
   g_auto (GStrv) values = NULL;
 
   if (!g_variant_lookup (changes, key, "^as", &values))
-    return;
+    return TRUE;
   for (char **value = values; *value != NULL; value++)
-    if (!has (*list, *value))
-      {
-        creel_conf_strv_add (list, *value);
-        *ret_added = TRUE;
-      }
+    {
+      /* in the file an empty one clears the list, which would be widening that looks like adding a denial */
+      if ((*value)[strspn (*value, " \t\r\n")] == '\0')
+        {
+          g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "An empty rule in \"%s\": it names no host", key);
+          return FALSE;
+        }
+      if (!has (*list, *value))
+        {
+          creel_conf_strv_add (list, *value);
+          *ret_added = TRUE;
+        }
+    }
+  return TRUE;
 }
 
 static gboolean
@@ -118,11 +127,10 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
       g_free (d->preset);
       d->preset = g_strdup (text);
     }
-  add (changes, "allow", &d->allow, &widens);
-  add (changes, "bypass", &d->bypass, &widens);
   /* asking instead of a plain refusal lets more through */
-  add (changes, "ask", &d->ask, &widens);
-  add (changes, "deny", &d->deny, &tightens);
+  if (!add (changes, "allow", &d->allow, &widens, error) || !add (changes, "bypass", &d->bypass, &widens, error) ||
+      !add (changes, "ask", &d->ask, &widens, error) || !add (changes, "deny", &d->deny, &tightens, error))
+    return FALSE;
   if (!creel_definition_validate (d, error))
     {
       if (error != NULL && g_error_matches (*error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION))

@@ -238,7 +238,7 @@ test_network (gpointer fixture, gconstpointer unused)
     { "{'ask': <['q.example']>}", TRUE },        { "{'reset': <true>}", TRUE },
   };
   const char *bad[] = { "{'nonsense': <1>}", "{'allow': <['..']>}", "{'remove': <['unknown.example']>}", "{'policy': <'x'>}",
-                        "{'deny': <['a.example']>}" };
+                        "{'deny': <['a.example']>}", "{'deny': <['']>}", "{'allow': <[' ']>}" };
   const char *text = "[X-Creel]\nOwner=1\nImage=shell\nPreset=balanced\nAllow=a.example\nDeny=d.example\n";
 
   for (guint i = 0; i < G_N_ELEMENTS (cases) + G_N_ELEMENTS (bad); i++)
