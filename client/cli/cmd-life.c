@@ -72,12 +72,7 @@ cmd_start (Cli *cli, char **args)
 static gboolean
 act_stop (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GVariant *options, GError **error)
 {
-  if (CLI_CALL (cli, error, creel_dbus_sandbox_call_stop_sync (sandbox, options, CLI_FLAGS (cli), NULL, error)))
-    return TRUE;
-  if (!g_error_matches (*error, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING))
-    return FALSE;
-  g_clear_error (error); /* it is as the user wants it */
-  return TRUE;
+  return CLI_CALL (cli, error, creel_dbus_sandbox_call_stop_sync (sandbox, options, CLI_FLAGS (cli), NULL, error));
 }
 
 static gboolean

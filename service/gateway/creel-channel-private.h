@@ -92,3 +92,8 @@ bool creel_session_feed (CreelChannel *channel, const uint8_t *bytes, size_t n_b
 bool creel_session_fill (CreelChannel *channel);
 void creel_session_settle (CreelChannel *channel);
 void creel_session_end (CreelChannel *channel);
+
+/* creel-head.c */
+nghttp2_nv creel_head_make (const char *name, const char *value);
+/* Appends the user's headers to those at nvs. Returns how many there are then, 0 when one is not valid or all are too long. */
+size_t creel_head_add (nghttp2_nv *nvs, size_t n_nvs, const CreelHeader *headers, size_t n_headers);

@@ -424,3 +424,22 @@ creel_channel_dispatch (CreelChannel *channel, short revents)
   if (channel->close_reason != NULL)
     end_session (channel, channel->close_reason);
 }
+
+void
+creel_stream_set_handler (CreelStream *stream, const CreelStreamHandler *handler, void *user_data)
+{
+  stream->handler = handler;
+  stream->user_data = user_data;
+}
+
+void *
+creel_stream_get_user_data (CreelStream *stream)
+{
+  return stream->user_data;
+}
+
+CreelChannel *
+creel_stream_get_channel (CreelStream *stream)
+{
+  return stream->channel;
+}

@@ -565,31 +565,6 @@ creel_session_end (CreelChannel *channel)
 
 /* -- what users call -- */
 
-static nghttp2_nv
-make_nv (const char *name, const char *value)
-{
-  /* nghttp2 copies both and changes neither */
-  return (nghttp2_nv){ (uint8_t *) (uintptr_t) name, (uint8_t *) (uintptr_t) value, strlen (name), strlen (value), NGHTTP2_NV_FLAG_NONE };
-}
-
-/* Appends the user's headers to those at nvs. Returns how many there are then, 0 when one is not valid or all are too long. */
-static size_t
-add_headers (nghttp2_nv *nvs, size_t n_nvs, const CreelHeader *headers, size_t n_headers)
-{
-  size_t length = 0;
-
-  for (size_t i = 0; i < n_headers; i++)
-    nvs[n_nvs++] = make_nv (headers[i].name, headers[i].value);
-  for (size_t i = 0; i < n_nvs; i++)
-    {
-      length += nvs[i].namelen + nvs[i].valuelen + 34;
-      if (length > CREEL_CHANNEL_HEADERS_MAX || !nghttp2_check_header_value (nvs[i].value, nvs[i].valuelen) ||
-          (nvs[i].name[0] != ':' && !nghttp2_check_header_name (nvs[i].name, nvs[i].namelen)))
-        return 0;
-    }
-  return n_nvs;
-}
-
 CreelStream *
 creel_channel_request (CreelChannel *channel, const char *method, const char *path, const char *authority, const CreelHeader *headers,
                        size_t n_headers, bool body, const CreelStreamHandler *handler, void *user_data)
@@ -606,14 +581,14 @@ creel_channel_request (CreelChannel *channel, const char *method, const char *pa
     return errno = EMFILE, NULL;
   if (!channel->http_client || n_headers > sizeof nvs / sizeof nvs[0] - 4 || (connect ? authority : path) == NULL)
     return errno = EINVAL, NULL;
-  nvs[n_nvs++] = make_nv (":method", method);
+  nvs[n_nvs++] = creel_head_make (":method", method);
   if (!connect)
     {
-      nvs[n_nvs++] = make_nv (":scheme", "http");
-      nvs[n_nvs++] = make_nv (":path", path);
+      nvs[n_nvs++] = creel_head_make (":scheme", "http");
+      nvs[n_nvs++] = creel_head_make (":path", path);
     }
-  nvs[n_nvs++] = make_nv (":authority", authority != NULL ? authority : "creel"); /* HTTP wants one */
-  n_nvs = add_headers (nvs, n_nvs, headers, n_headers);
+  nvs[n_nvs++] = creel_head_make (":authority", authority != NULL ? authority : "creel"); /* HTTP wants one */
+  n_nvs = creel_head_add (nvs, n_nvs, headers, n_headers);
   if (n_nvs == 0)
     return errno = EINVAL, NULL;
   stream = stream_new (channel, -1);
@@ -644,31 +619,12 @@ creel_stream_respond (CreelStream *stream, int status, const CreelHeader *header
       n_headers > sizeof nvs / sizeof nvs[0] - 1 || status < 200 || status > 999)
     return -1;
   snprintf (text, sizeof text, "%d", status);
-  nvs[n_nvs++] = make_nv (":status", text);
-  n_nvs = add_headers (nvs, n_nvs, headers, n_headers);
+  nvs[n_nvs++] = creel_head_make (":status", text);
+  n_nvs = creel_head_add (nvs, n_nvs, headers, n_headers);
   if (n_nvs == 0 || nghttp2_submit_response (channel->session, stream->id, nvs, n_nvs, body ? &provider : NULL) != 0)
     return -1;
   stream->answered = true;
   return 0;
-}
-
-void
-creel_stream_set_handler (CreelStream *stream, const CreelStreamHandler *handler, void *user_data)
-{
-  stream->handler = handler;
-  stream->user_data = user_data;
-}
-
-void *
-creel_stream_get_user_data (CreelStream *stream)
-{
-  return stream->user_data;
-}
-
-CreelChannel *
-creel_stream_get_channel (CreelStream *stream)
-{
-  return stream->channel;
 }
 
 void

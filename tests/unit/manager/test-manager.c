@@ -420,7 +420,7 @@ static GString *logged;
 static GLogWriterOutput
 keep_log (GLogLevelFlags level, const GLogField *fields, gsize n, gpointer unused)
 {
-  for (gsize i = 0; i < n; i++)
+  for (gsize i = 0; logged != NULL && i < n; i++)
     if (g_str_equal (fields[i].key, "MESSAGE"))
       g_string_append_printf (logged, "%s\n", (const char *) fields[i].value);
   return G_LOG_WRITER_HANDLED;
@@ -459,7 +459,7 @@ test_secret_log (void)
     }
   g_assert_cmpuint (written, ==, 254);
   creel_secret_log_free (log);
-  g_string_free (logged, TRUE);
+  g_string_free (g_steal_pointer (&logged), TRUE);
 }
 
 static void
