@@ -12,6 +12,8 @@
 
 #define HEAD_SECONDS 30
 #define IDLE_SECONDS (5 * 60)
+/* of a request or tunnel under way: a model may think long before it says its first word */
+#define QUIET_SECONDS (60 * 60)
 #define LINGER_SECONDS 2
 
 typedef enum
@@ -613,11 +615,11 @@ creel_connection_is_in_time (CreelConnection *connection, gint64 now)
       break;
     case STATE_EXCHANGE:
       since = connection->exchange != NULL ? creel_exchange_get_activity (connection->exchange) : since;
-      limit = IDLE_SECONDS;
+      limit = QUIET_SECONDS;
       break;
     case STATE_TUNNEL:
       since = creel_tunnel_get_activity (connection->tunnel);
-      limit = IDLE_SECONDS;
+      limit = QUIET_SECONDS;
       break;
     case STATE_LINGER:
       /* a slow reader of a last response that was long has the time of any other */
