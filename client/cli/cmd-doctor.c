@@ -103,7 +103,7 @@ check_system (Report *report)
 static void
 check_login (Report *report)
 {
-  char *session = NULL; /* malloc()ed */
+  char *session = NULL, *seat = NULL; /* malloc()ed */
   int r = sd_pid_get_session (0, &session);
 
   if (r < 0)
@@ -114,11 +114,12 @@ check_login (Report *report)
     add (report, "session", "warning", "you have no login session", "log in on the machine itself, or be asked for an administrator's password for each act");
   else if (sd_session_is_active (session) <= 0)
     add (report, "session", "warning", "your session is not the active one", "switch to it, or be asked for an administrator's password");
-  else if (sd_session_get_seat (session, NULL) < 0)
+  else if (sd_session_get_seat (session, &seat) < 0)
     add (report, "session", "warning", "you are logged in from afar: polkit asks for an administrator's password",
          "type it when asked, or let an administrator allow you org.creel.Creel1.* with a polkit rule");
   else
     add (report, "session", "ok", "active", NULL);
+  free (seat);
   free (session);
 }
 
