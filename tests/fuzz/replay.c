@@ -3,22 +3,34 @@
  * a flipped byte too: cheap, and enough to find what a parser does at the end of its input. */
 #include <glib.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 int LLVMFuzzerTestOneInput (const uint8_t *data, size_t size);
 
+/* An exact copy, so that the sanitizer sees a read past the end; never NULL, as libFuzzer gives none */
+static guint8 *
+copy_of (const guint8 *data, gsize size)
+{
+  guint8 *copy = malloc (size);
+
+  if (copy == NULL)
+    abort ();
+  memcpy (copy, data, size);
+  return copy;
+}
+
 static void
 replay (const guint8 *data, gsize size)
 {
-  /* An exact copy, so that the sanitizer sees a read past the end */
-  g_autofree guint8 *copy = g_memdup2 (data, size);
+  g_autofree guint8 *copy = copy_of (data, size);
   gsize step = MAX (size / 16, 1);
 
   LLVMFuzzerTestOneInput (copy, size);
   for (gsize cut = 0; cut < size; cut += step)
     {
-      g_autofree guint8 *shorter = g_memdup2 (data, cut);
-      g_autofree guint8 *flipped = g_memdup2 (data, size);
+      g_autofree guint8 *shorter = copy_of (data, cut);
+      g_autofree guint8 *flipped = copy_of (data, size);
 
       LLVMFuzzerTestOneInput (shorter, cut);
       flipped[cut] ^= 0x80;

@@ -113,7 +113,10 @@ on_request (CreelChannel *channel, CreelStream *stream, const CreelHead *head, v
     return;
   for (gsize i = 0; i < head->n_headers; i++)
     if (strcmp (head->headers[i].name, "creel-test") == 0)
-      f->header = g_strdup (head->headers[i].value);
+      {
+        g_free (f->header);
+        f->header = g_strdup (head->headers[i].value);
+      }
   f->served = stream;
   creel_stream_set_handler (stream, &server_handler, f);
   g_assert_cmpint (creel_stream_respond (stream, 200, NULL, 0, TRUE), ==, 0);

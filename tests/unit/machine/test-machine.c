@@ -145,12 +145,12 @@ test_disk (void)
   g_autofree char *directory = g_build_filename (top, "box", NULL);
   g_autofree char *path = g_build_filename (directory, "disk.img", NULL);
   g_autofree char *huge = g_build_filename (directory, "huge.img", NULL);
-  g_autofree char *first = NULL, *second = NULL;
+  g_autofree char *first = NULL, *second = NULL, *mkfs = g_find_program_in_path ("mkfs.ext4");
   g_autoptr (GError) error = NULL;
   struct stat st;
   gsize length;
 
-  if (g_find_program_in_path ("mkfs.ext4") == NULL)
+  if (mkfs == NULL)
     {
       g_test_skip ("no mkfs.ext4");
       return;
