@@ -223,7 +223,7 @@ creel_host_parse_authority (const char *text, gssize signed_length, guint16 defa
     }
   else
     {
-      colon = memchr (text, ':', length);
+      colon = length > 0 ? memchr (text, ':', length) : NULL;
       if (colon != NULL)
         host_length = (gsize) (colon - text);
     }

@@ -164,7 +164,7 @@ creel_worker_lines_feed (CreelWorkerLines *lines, const char *bytes, gsize lengt
   char *newline;
 
   lines->total += length;
-  if (lines->broken || lines->total > MAX_TOTAL || memchr (bytes, '\0', length) != NULL)
+  if (lines->broken || lines->total > MAX_TOTAL || (length > 0 && memchr (bytes, '\0', length) != NULL))
     {
       lines->broken = TRUE;
       return FALSE;
