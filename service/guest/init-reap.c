@@ -75,11 +75,15 @@ reap_start (void)
 void
 shutdown_start (void)
 {
+  siginfo_t info;
+
   if (shutdown_timer.listed)
     return;
   say ("shutting down");
   shutdown_timer.call = on_shutdown_timer;
-  if (kill (-1, SIGTERM) < 0 && errno == ESRCH)
+  kill (-1, SIGTERM);
+  /* kill() counts threads of the kernel too; every process of a user descends from a child of ours */
+  if (waitid (P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 && errno == ECHILD)
     {
       killed = true;
       timer_set (&shutdown_timer, KILL_GRACE_USEC / 10);
