@@ -93,7 +93,8 @@ creel_sandbox_store_write (const CreelDefinition *definition, GError **error)
 
   /* Not for other users: a definition holds environments. Gateways are in the group of creeld. The file itself is readable,
    * as systemd warns about one that is not. */
-  if (g_mkdir_with_parents (directory, 0750) < 0 || chmod (directory, 0750) < 0)
+  if (g_mkdir_with_parents (directory, 0750) < 0 || chmod (directory, 0750) < 0 ||
+      fchownat (AT_FDCWD, directory, -1, getegid (), 0) < 0) /* somebody may have made it by hand before */
     return fail (error, "make", directory);
   return creel_store_replace_file (path, text, strlen (text), 0644, error);
 }
