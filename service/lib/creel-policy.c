@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "creel-archives.h"
 #include "creel-config.h"
 #include "creel-names.h"
 #include "creel-root.h"
@@ -138,7 +139,11 @@ creel_policy_add_preset (CreelPolicy *policy, const char *preset, GError **error
       return FALSE;
     }
   path = g_strdup_printf ("%s/%s.conf", directory != NULL ? directory : CREEL_DATADIR "/policies", preset);
-  return add_file (policy, path, error);
+  if (!add_file (policy, path, error))
+    return FALSE;
+  if (g_str_equal (preset, "balanced"))
+    creel_archives_add_rules (policy);
+  return TRUE;
 }
 
 gboolean

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-archives.h"
 #include "creel-policy.h"
 
 #include <glib/gstdio.h>
@@ -237,6 +238,48 @@ test_path (void)
 }
 
 static void
+test_archives (void)
+{
+  static const struct
+  {
+    const char *host;
+    guint16 port;
+    const char *method;
+    CreelVerdict verdict;
+  } cases[] = {
+    { "deb.example", 80, "GET", CREEL_VERDICT_ALLOW },     { "deb.example", 80, "POST", CREEL_VERDICT_DENY },
+    { "new.example", 443, "HEAD", CREEL_VERDICT_ALLOW },   { "npm.example", 4873, "GET", CREEL_VERDICT_ALLOW },
+    { "npm.example", 443, "GET", CREEL_VERDICT_DENY },     { "off.example", 80, "GET", CREEL_VERDICT_DENY },
+    { "localhost", 3142, "GET", CREEL_VERDICT_DENY },      { "10.0.0.1", 80, "GET", CREEL_VERDICT_DENY },
+    { "user", 80, "GET", CREEL_VERDICT_DENY },
+  };
+  g_autofree char *root = g_dir_make_tmp ("creel-archives-XXXXXX", NULL);
+  g_autofree char *parts = g_build_filename (root, "etc/apt/sources.list.d", NULL);
+  g_autofree char *list = g_build_filename (root, "etc/apt/sources.list", NULL);
+  g_autofree char *sources = g_build_filename (parts, "new.sources", NULL);
+  g_autofree char *npmrc = g_build_filename (root, "etc/npmrc", NULL);
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+
+  g_assert_cmpint (g_mkdir_with_parents (parts, 0700), ==, 0);
+  g_assert_true (g_file_set_contents (list, "deb http://deb.example/x a b\n# deb http://off.example/ a b\n"
+                                            "deb http://localhost:3142/x a b\ndeb http://10.0.0.1/ a b\ndeb http://\nhttp", -1, NULL));
+  g_assert_true (g_file_set_contents (sources, "Types: deb\nURIs: https://new.example/debian\n", -1, NULL));
+  g_assert_true (g_file_set_contents (npmrc, "registry=https://user:word@npm.example:4873/\n", -1, NULL));
+  g_setenv ("CREEL_ROOT", root, TRUE);
+  creel_archives_add_rules (policy);
+  g_unsetenv ("CREEL_ROOT");
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (CreelHost) host = creel_host_parse (cases[i].host, -1, NULL);
+      g_auto (CreelDecision) decision = { 0 };
+
+      g_test_message ("%s", cases[i].host);
+      creel_policy_decide (policy, CREEL_SCHEME_UNKNOWN, host, cases[i].port, cases[i].method, "/", &decision);
+      g_assert_cmpint (decision.verdict, ==, cases[i].verdict);
+    }
+}
+
+static void
 test_files (void)
 {
   static const char *const presets[] = { "locked", "balanced", "open" };
@@ -282,5 +325,6 @@ main (int argc, char **argv)
   g_test_add_func ("/policy/bad-rules", test_bad_rules);
   g_test_add_func ("/policy/path", test_path);
   g_test_add_func ("/policy/files", test_files);
+  g_test_add_func ("/policy/archives", test_archives);
   return g_test_run ();
 }

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "creel-policy.h"
+
+/* Adds an Allow rule, GET and HEAD only, for every package archive that this machine itself is configured to use: apt's sources,
+ * /etc/npmrc, /etc/pip.conf. So a mirror of a company works, and no archive is named by us. Hosts given as an address or as
+ * localhost are left out: they need a rule of their own. What cannot be read adds nothing. */
+void creel_archives_add_rules (CreelPolicy *policy);
