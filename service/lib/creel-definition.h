@@ -134,11 +134,14 @@ typedef struct
   guint64 size;        /* bytes of the squashfs */
   gint64 created;      /* usec */
   char *source;        /* "import: FILE", "build: shell" */
+  char *manifest;      /* hex digest of its OCI manifest in the OCI store, or NULL: it has no blobs there */
+  char **blobs;        /* "HEX SIZE": what it needs in the OCI store, its manifest too */
 } CreelImageConfig;
 void creel_image_config_free (CreelImageConfig *config);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelImageConfig, creel_image_config_free)
 CreelImageConfig *creel_image_config_load (const char *id, GError **error);
 gboolean creel_image_id_is_valid (const char *id);
+gboolean creel_image_blob_is_valid (const char *blob); /* "HEX SIZE" */
 /* Reference (name, name:tag, id or unique id prefix) to id, by CREEL_IMAGE_DIR/references.conf. */
 char *creel_image_resolve (const char *reference, GError **error);
 /* "name" to "name:latest"; NULL with G_DBUS_ERROR_INVALID_ARGS when it is none: [host[:port]/]path[:tag], lower case path. */

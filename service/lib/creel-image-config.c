@@ -23,6 +23,8 @@ creel_image_config_free (CreelImageConfig *config)
   g_free (config->working_dir);
   g_free (config->architecture);
   g_free (config->source);
+  g_free (config->manifest);
+  g_strfreev (config->blobs);
   g_free (config);
 }
 
@@ -31,6 +33,21 @@ creel_image_id_is_valid (const char *id)
 {
   return id != NULL && g_str_has_prefix (id, ID_PREFIX) && strlen (id) == strlen (ID_PREFIX) + 64 &&
          strspn (id + strlen (ID_PREFIX), HEX) == 64;
+}
+
+static gboolean
+is_hex_digest (const char *text, gsize length)
+{
+  return length == 64 && strspn (text, HEX) >= 64;
+}
+
+gboolean
+creel_image_blob_is_valid (const char *blob)
+{
+  guint64 size;
+
+  return is_hex_digest (blob, strcspn (blob, " ")) && blob[64] == ' ' &&
+         g_ascii_string_to_unsigned (blob + 65, 10, 0, G_MAXINT64, &size, NULL);
 }
 
 char *
@@ -212,6 +229,19 @@ creel_image_config_load (const char *id, GError **error)
   config->working_dir = get_text (file, "WorkingDir");
   config->architecture = get_text (file, "Architecture");
   config->source = get_text (file, "Source");
+  config->manifest = g_key_file_get_string (file, GROUP, "Manifest", NULL);
+  config->blobs = get_list (file, "Blob");
+  if (config->manifest != NULL && !is_hex_digest (config->manifest, strlen (config->manifest)))
+    g_clear_pointer (&config->manifest, g_free);
+  for (char **blob = config->blobs; *blob != NULL; blob++)
+    if (!creel_image_blob_is_valid (*blob))
+      {
+        /* half a list would let the collector delete the other half: none of it counts, and the blobs are fetched again */
+        g_clear_pointer (&config->blobs, g_strfreev);
+        config->blobs = g_new0 (char *, 1);
+        g_clear_pointer (&config->manifest, g_free);
+        break;
+      }
   config->size = g_key_file_get_uint64 (file, GROUP, "Size", NULL);
   config->created = g_key_file_get_int64 (file, GROUP, "Created", NULL);
   return g_steal_pointer (&config);
@@ -247,7 +277,8 @@ creel_image_config_format (const CreelImageConfig *config, GError **error)
   if (!set_list (file, "Environment", config->environment) || !set_list (file, "Entrypoint", config->entrypoint) ||
       !set_list (file, "Command", config->command) || !set_text (file, "User", config->user) ||
       !set_text (file, "WorkingDir", config->working_dir) || !set_text (file, "Architecture", config->architecture) ||
-      !set_text (file, "Source", config->source))
+      !set_text (file, "Source", config->source) || !set_text (file, "Manifest", config->manifest) ||
+      !set_list (file, "Blob", config->blobs))
     {
       g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE, "The image's configuration is not UTF-8");
       return NULL;

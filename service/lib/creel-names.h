@@ -27,11 +27,15 @@
 #define CREEL_RUNTIME_UNIT_DIR "/run/systemd/system"
 #define CREEL_STATE_DIR "/var/lib/creel"
 #define CREEL_IMAGE_DIR CREEL_STATE_DIR "/images"
+#define CREEL_OCI_DIR CREEL_STATE_DIR "/oci" /* blobs/sha256, jobs: of the workers, see service/image/README.md */
 #define CREEL_SANDBOX_DIR CREEL_STATE_DIR "/sandboxes"
 #define CREEL_GUEST_DIR CREEL_STATE_DIR "/guest" /* vmlinuz, initramfs, accelerator */
 #define CREEL_RUNTIME_DIR "/run/creel"
 #define CREEL_CHANNEL_DIR CREEL_RUNTIME_DIR "/channels" /* NAME.egress NAME.control NAME.gateway */
 #define CREEL_CONFIG_DIR "/etc/creel"                   /* policy.d credentials.d agents.d ca.d */
+
+/* the user of workers that read or write CREEL_OCI_DIR */
+#define CREEL_IMAGE_USER "creel-image"
 
 /* the two virtio-serial ports of a guest */
 #define CREEL_PORT_EGRESS "org.creel.egress"

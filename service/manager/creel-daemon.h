@@ -29,8 +29,10 @@ typedef struct
   GHashTable *reserved;  /* names that are being created -> owner */
   GHashTable *sessions;  /* decimal id -> CreelSession */
   GHashTable *jobs;      /* decimal id -> CreelJob */
+  GPtrArray *image_jobs; /* CreelImageJob: the work behind some of them */
   guint last_session;
   guint last_job;
+  guint last_worker;
   guint registrations[16];
 } CreelDaemon;
 

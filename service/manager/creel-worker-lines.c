@@ -8,7 +8,9 @@
 #define MAX_LINE (128 * 1024)
 #define MAX_TOTAL (16 * 1024 * 1024)
 #define MAX_ENTRIES 1024
+#define MAX_DIGESTS 8
 #define MAX_TEXT 512
+#define HEX "0123456789abcdef"
 
 CreelWorkerLines *
 creel_worker_lines_new (void)
@@ -22,6 +24,8 @@ creel_worker_lines_new (void)
   lines->config->entrypoint = g_new0 (char *, 1);
   lines->config->command = g_new0 (char *, 1);
   lines->config->references = g_new0 (char *, 1);
+  lines->config->blobs = g_new0 (char *, 1);
+  lines->digests = g_new0 (char *, 1);
   return lines;
 }
 
@@ -33,6 +37,7 @@ creel_worker_lines_free (CreelWorkerLines *lines)
   g_free (lines->error_code);
   g_free (lines->error_text);
   g_free (lines->id);
+  g_strfreev (lines->digests);
   creel_image_config_free (lines->config);
   g_free (lines);
 }
@@ -62,11 +67,11 @@ take_progress (CreelWorkerLines *lines, const char *rest)
 }
 
 static gboolean
-append (char ***list, char *value)
+append (char ***list, char *value, guint max)
 {
   guint length = g_strv_length (*list);
 
-  if (length >= MAX_ENTRIES)
+  if (length >= max)
     {
       g_free (value);
       return FALSE;
@@ -99,13 +104,13 @@ take_config (CreelWorkerLines *lines, const char *rest)
       return FALSE;
     }
   if (g_str_equal (key, "environment"))
-    return append (&config->environment, value);
+    return append (&config->environment, value, MAX_ENTRIES);
   if (g_str_equal (key, "entrypoint"))
-    return append (&config->entrypoint, value);
+    return append (&config->entrypoint, value, MAX_ENTRIES);
   if (g_str_equal (key, "command"))
-    return append (&config->command, value);
+    return append (&config->command, value, MAX_ENTRIES);
   if (g_str_equal (key, "reference"))
-    return append (&config->references, value);
+    return append (&config->references, value, MAX_ENTRIES);
   if (g_str_equal (key, "user") && strlen (value) <= 256)
     return set_once (&config->user, value);
   if (g_str_equal (key, "working-dir") && strlen (value) <= 4096)
@@ -116,6 +121,38 @@ take_config (CreelWorkerLines *lines, const char *rest)
     return set_once (&config->source, value);
   g_free (value);
   return FALSE;
+}
+
+static gboolean
+is_digest (const char *text)
+{
+  return strlen (text) == 64 && strspn (text, HEX) == 64;
+}
+
+static gboolean
+take_blob (CreelWorkerLines *lines, const char *rest)
+{
+  if (!creel_image_blob_is_valid (rest))
+    return FALSE;
+  for (char **blob = lines->config->blobs; *blob != NULL; blob++)
+    if (strncmp (*blob, rest, 64) == 0)
+      return g_str_equal (*blob, rest); /* one blob has one size */
+  return append (&lines->config->blobs, g_strdup (rest), MAX_ENTRIES);
+}
+
+static gboolean
+take_manifest (CreelWorkerLines *lines, const char *rest)
+{
+  if (!is_digest (rest) || lines->config->manifest != NULL)
+    return FALSE;
+  lines->config->manifest = g_strdup (rest);
+  return TRUE;
+}
+
+static gboolean
+take_digest (CreelWorkerLines *lines, const char *rest)
+{
+  return is_digest (rest) && append (&lines->digests, g_strconcat ("sha256:", rest, NULL), MAX_DIGESTS);
 }
 
 static gboolean
@@ -143,6 +180,12 @@ take_line (CreelWorkerLines *lines, const char *line)
     return take_progress (lines, line + strlen ("progress "));
   if (g_str_has_prefix (line, "config "))
     return take_config (lines, line + strlen ("config "));
+  if (g_str_has_prefix (line, "blob "))
+    return take_blob (lines, line + strlen ("blob "));
+  if (g_str_has_prefix (line, "manifest "))
+    return take_manifest (lines, line + strlen ("manifest "));
+  if (g_str_has_prefix (line, "digest "))
+    return take_digest (lines, line + strlen ("digest "));
   if (g_str_has_prefix (line, "error "))
     return take_error (lines, line + strlen ("error "));
   if (g_str_has_prefix (line, "done "))

@@ -16,7 +16,8 @@ typedef struct
   char *error_code; /* "BadImage", or NULL */
   char *error_text;
   char *id;         /* sha256-..., when it said done */
-  CreelImageConfig *config;
+  CreelImageConfig *config; /* with manifest and blobs: what it wrote to the OCI store */
+  char **digests;   /* "sha256:...": what a registry calls the image */
 } CreelWorkerLines;
 
 CreelWorkerLines *creel_worker_lines_new (void);

@@ -16,6 +16,8 @@ LLVMFuzzerTestOneInput (const unsigned char *data, size_t size)
       g_autofree char *text = creel_image_config_format (lines->config, &error);
 
       g_assert_no_error (error);
+      for (char **blob = lines->config->blobs; *blob != NULL; blob++)
+        g_assert_true (creel_image_blob_is_valid (*blob));
     }
   return 0;
 }

@@ -9,13 +9,13 @@
 #include "creel-dispatch.h"
 #include "creel-error.h"
 #include "creel-exec.h"
-#include "creel-image-job.h"
 #include "creel-image-store.h"
 #include "creel-network.h"
 #include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
 #include "creel-secret-log.h"
 #include "creel-worker-lines.h"
+#include "creel-worker-unit.h"
 
 #define ID_HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
@@ -356,10 +356,14 @@ test_images (gpointer fixture, gconstpointer unused)
 static void
 test_lines (void)
 {
-  const char *good = "progress packing 5 10\nconfig user=agent\nlibrary: noise\nerror BadImage no\x1b[31m way\n";
+  const char *good = "progress packing 5 10\nconfig user=agent\nlibrary: noise\nerror BadImage no\x1b[31m way\n"
+                     "blob " ID_HEX " 77\nblob " ID_HEX " 77\nmanifest " ID_HEX "\ndigest " ID_HEX "\n";
   const char *bad[] = { "progress a b c\n", "progress x 1 2 3\n", "config nonsense=1\n", "config environment=%00\n", "done zz\n",
                         "done " ID_HEX "\ndone " ID_HEX "\n", "done " ID_HEX "\nprogress a 1 2\n", "error ../x y\n", "error X\n",
-                        "progress a -1 2\n", "config environment=%ff\n" };
+                        "progress a -1 2\n", "config environment=%ff\n",
+                        "blob " ID_HEX "\n", "blob " ID_HEX " -1\n", "blob " ID_HEX " 1 2\n", "blob ../../etc/passwd 5\n",
+                        "blob " ID_HEX " 1\nblob " ID_HEX " 2\n", "manifest " ID_HEX "\nmanifest " ID_HEX "\n", "manifest x\n",
+                        "digest sha256:" ID_HEX "\n", "digest " ID_HEX "0\n" };
   g_autoptr (CreelWorkerLines) lines = creel_worker_lines_new ();
 
   for (const char *p = good; *p != '\0'; p++)
@@ -370,6 +374,10 @@ test_lines (void)
   g_assert_cmpstr (lines->config->user, ==, "agent");
   g_assert_cmpstr (lines->error_code, ==, "BadImage");
   g_assert_cmpstr (lines->error_text, ==, "no?[31m way");
+  g_assert_cmpuint (g_strv_length (lines->config->blobs), ==, 1);
+  g_assert_cmpstr (lines->config->blobs[0], ==, ID_HEX " 77");
+  g_assert_cmpstr (lines->config->manifest, ==, ID_HEX);
+  g_assert_cmpstr (lines->digests[0], ==, "sha256:" ID_HEX);
   for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
     {
       g_autoptr (CreelWorkerLines) broken = creel_worker_lines_new ();
@@ -465,11 +473,25 @@ test_secret_log (void)
 static void
 test_unit_properties (void)
 {
-  g_autoptr (GVariant) import = g_variant_ref_sink (creel_image_job_unit_properties (NULL));
-  g_autoptr (GVariant) build = g_variant_ref_sink (creel_image_job_unit_properties ("shell"));
+  const char *const arguments[] = { "localhost:5000/a b$c", NULL };
 
-  g_assert_true (g_variant_is_of_type (import, G_VARIANT_TYPE ("a(sv)")));
-  g_assert_true (g_variant_is_of_type (build, G_VARIANT_TYPE ("a(sv)")));
+  for (guint kind = 0; kind < CREEL_N_WORKERS; kind++)
+    {
+      g_autoptr (GVariant) properties = g_variant_ref_sink (creel_worker_unit_properties (kind, arguments));
+      g_autofree char *text = g_variant_print (properties, FALSE);
+      gboolean network = kind == CREEL_WORKER_BUILD || kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_PUSH;
+      gboolean writes = kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_LAYER || kind == CREEL_WORKER_SAVE;
+
+      g_test_message ("%s", creel_worker_kind_mode (kind));
+      g_assert_true (g_variant_is_of_type (properties, G_VARIANT_TYPE ("a(sv)")));
+      g_assert_nonnull (strstr (text, "'localhost:5000/a b$c'"));
+      g_assert_nonnull (strstr (text, "('NoNewPrivileges', <true>)"));
+      g_assert_cmpint (strstr (text, "PrivateNetwork") == NULL, ==, network);
+      g_assert_cmpint (strstr (text, "AF_INET") != NULL, ==, network);
+      g_assert_cmpint (strstr (text, "ReadWritePaths") != NULL, ==, writes);
+      if (kind != CREEL_WORKER_BUILD)
+        g_assert_nonnull (strstr (text, "('CapabilityBoundingSet', <uint64 0>)"));
+    }
 }
 
 int
