@@ -38,6 +38,7 @@ typedef struct
   CreelDBusGateway *skeleton;
   gulong closed_id;
   GHashTable *calls; /* session id -> Call */
+  GHashTable *saves; /* set of Save */
 } Peer;
 
 /* One Exec or Capture. `invocation` until it was answered. */
@@ -260,6 +261,82 @@ on_hangup (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, guint 
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+/* One Save. `invocation` until it was answered. */
+typedef struct
+{
+  Peer *peer;
+  CreelSave *save;
+  GDBusMethodInvocation *invocation;
+} Save;
+
+static void
+save_free (gpointer data)
+{
+  Save *self = data;
+
+  creel_save_cancel (self->save);
+  if (self->invocation != NULL)
+    g_dbus_method_invocation_return_error (self->invocation, CREEL_ERROR, CREEL_ERROR_CANCELLED, "The gateway ends");
+  g_free (self);
+}
+
+static void
+on_save_started (CreelSave *save, guint64 estimate, int fd, gpointer user_data)
+{
+  Save *self = user_data;
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new_from_array (&fd, 1);
+
+  creel_dbus_gateway_complete_save (self->peer->skeleton, g_steal_pointer (&self->invocation), fds, estimate,
+                                    g_variant_new_handle (0));
+}
+
+static void
+on_save_over (CreelSave *save, gpointer user_data)
+{
+  Save *self = user_data;
+
+  self->save = NULL; /* frees itself */
+  g_hash_table_remove (self->peer->saves, self);
+}
+
+static void
+on_save_failed (CreelSave *save, const GError *error, gpointer user_data)
+{
+  Save *self = user_data;
+
+  g_dbus_method_invocation_return_gerror (g_steal_pointer (&self->invocation), error);
+  on_save_over (save, self);
+}
+
+static const CreelSaveHandler save_handler = { on_save_started, on_save_over, on_save_failed };
+
+static gboolean
+on_save (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, GUnixFDList *fds, GVariant *options, gpointer user_data)
+{
+  Peer *peer = user_data;
+  g_autoptr (GError) error = NULL;
+  Save *self;
+
+  if (g_variant_n_children (options) > 0)
+    g_set_error_literal (&error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "Save takes no options");
+  else
+    {
+      self = g_new0 (Save, 1);
+      self->peer = peer;
+      self->save = creel_gateway_start_save (peer->bus->gateway, &save_handler, self, &error);
+      if (self->save == NULL)
+        g_free (self);
+      else
+        {
+          self->invocation = invocation;
+          g_hash_table_add (peer->saves, self);
+          return G_DBUS_METHOD_INVOCATION_HANDLED;
+        }
+    }
+  g_dbus_method_invocation_return_gerror (invocation, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 static gboolean
 on_reload (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, gpointer user_data)
 {
@@ -354,6 +431,7 @@ peer_free (gpointer data)
 
   g_clear_signal_handler (&peer->closed_id, peer->connection);
   g_hash_table_unref (peer->calls);
+  g_hash_table_unref (peer->saves);
   g_signal_handlers_disconnect_by_data (peer->skeleton, peer);
   g_dbus_interface_skeleton_unexport (G_DBUS_INTERFACE_SKELETON (peer->skeleton));
   g_object_unref (peer->skeleton);
@@ -394,6 +472,7 @@ on_connection (GObject *source, GAsyncResult *result, gpointer user_data)
   peer->bus = bus;
   peer->connection = g_steal_pointer (&connection);
   peer->calls = g_hash_table_new_full (NULL, NULL, NULL, call_free);
+  peer->saves = g_hash_table_new_full (NULL, NULL, save_free, NULL);
   peer->skeleton = creel_dbus_gateway_skeleton_new ();
   peer->closed_id = g_signal_connect (peer->connection, "closed", G_CALLBACK (on_peer_closed), peer);
   g_signal_connect (peer->skeleton, "handle-exec", G_CALLBACK (on_exec), peer);
@@ -401,6 +480,7 @@ on_connection (GObject *source, GAsyncResult *result, gpointer user_data)
   g_signal_connect (peer->skeleton, "handle-resize", G_CALLBACK (on_resize), peer);
   g_signal_connect (peer->skeleton, "handle-signal", G_CALLBACK (on_signal), peer);
   g_signal_connect (peer->skeleton, "handle-hangup", G_CALLBACK (on_hangup), peer);
+  g_signal_connect (peer->skeleton, "handle-save", G_CALLBACK (on_save), peer);
   g_signal_connect (peer->skeleton, "handle-reload", G_CALLBACK (on_reload), peer);
   g_signal_connect (peer->skeleton, "handle-forget", G_CALLBACK (on_forget), peer);
   g_signal_connect (peer->skeleton, "handle-check", G_CALLBACK (on_check), peer);

@@ -347,6 +347,14 @@ creel_gateway_start_session (CreelGateway *self, CreelExec *exec, int ret_fds[3]
   return creel_session_start (channel, self->next_id++, exec, ret_fds, handler, user_data, error);
 }
 
+CreelSave *
+creel_gateway_start_save (CreelGateway *self, const CreelSaveHandler *handler, gpointer user_data, GError **error)
+{
+  CreelChannel *channel = creel_control_get_channel (self->control, error);
+
+  return channel == NULL ? NULL : creel_save_start (channel, handler, user_data, error);
+}
+
 void
 creel_gateway_shutdown_async (CreelGateway *self, GAsyncReadyCallback callback, gpointer user_data)
 {

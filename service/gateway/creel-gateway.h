@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 
 #include "creel-proxy.h"
+#include "creel-save.h"
 #include "creel-session.h"
 
 /* The gateway of one sandbox: definition, proxy, and the two channels. Its D-Bus face is creel-gateway-bus. */
@@ -32,6 +33,8 @@ char **creel_gateway_make_default_command (CreelGateway *gateway);
 /* As creel_session_start(), with an id of its own. */
 CreelSession *creel_gateway_start_session (CreelGateway *gateway, CreelExec *exec, int ret_fds[3],
                                            const CreelSessionHandler *handler, gpointer user_data, GError **error);
+/* As creel_save_start(). */
+CreelSave *creel_gateway_start_save (CreelGateway *gateway, const CreelSaveHandler *handler, gpointer user_data, GError **error);
 void creel_gateway_shutdown_async (CreelGateway *gateway, GAsyncReadyCallback callback, gpointer user_data);
 gboolean creel_gateway_shutdown_finish (GAsyncResult *result, GError **error);
 /* Ends sessions and streams, each with its own last words. */

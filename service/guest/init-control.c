@@ -185,7 +185,9 @@ on_session_request (CreelStream *stream, bool get, uint64_t id, const char *rest
   int number;
   char more;
 
-  if (!get && *rest == '\0')
+  if (!get && *rest == '\0' && save_is_running ())
+    answer_error (stream, 503, "the sandbox is being saved; try again when that is done");
+  else if (!get && *rest == '\0')
     {
       if (session_prepare (stream, id))
         collect (stream, EXEC, id);
@@ -229,6 +231,8 @@ on_request (CreelChannel *channel, CreelStream *stream, const CreelHead *head, v
     collect (stream, SHUTDOWN, 0);
   else if (*boot_problem != '\0')
     answer_error (stream, 503, boot_problem);
+  else if (get && strcmp (path, "/save") == 0)
+    save_start (stream);
   else if (strncmp (path, "/exec/", 6) == 0 && path[6] >= '0' && path[6] <= '9')
     {
       char *rest;

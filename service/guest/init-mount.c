@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #define UPPER "/mnt/upper"
 
 static int upper_fd = -1;
+static int lower_fd = -1;
 
 static void
 load_modules (void)
@@ -95,9 +97,12 @@ mount_disks (void)
   if (!upper)
     return "no disk holds an ext4 file system; was it formatted?";
   upper_fd = open (UPPER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  lower_fd = open (LOWER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   mkdir (UPPER "/upper", 0755);
   mkdir (UPPER "/work", 0755);
-  if (mount ("overlay", NEW_ROOT, "overlay", 0, "lowerdir=" LOWER ",upperdir=" UPPER "/upper,workdir=" UPPER "/work") < 0)
+  /* an upper directory with redirections or without its files' data would be no layer of an image: init-layer.c */
+  if (mount ("overlay", NEW_ROOT, "overlay", 0,
+             "redirect_dir=off,metacopy=off,lowerdir=" LOWER ",upperdir=" UPPER "/upper,workdir=" UPPER "/work") < 0)
     return snprintf (problem, sizeof problem, "cannot put the disk over the image: %s", strerror (errno)), problem;
   return "";
 }
@@ -290,4 +295,76 @@ unmount_everything (void)
         say ("cannot make the disk read-only: %s", strerror (errno));
     }
   sync ();
+}
+
+void
+mount_get_layers (int *ret_upper, int *ret_lower)
+{
+  *ret_upper = upper_fd < 0 ? -1 : openat (upper_fd, "upper", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  *ret_lower = lower_fd < 0 ? -1 : fcntl (lower_fd, F_DUPFD_CLOEXEC, 3);
+}
+
+uint64_t
+mount_get_used (void)
+{
+  struct statfs fs;
+
+  return upper_fd < 0 || fstatfs (upper_fd, &fs) < 0 ? 0 : (uint64_t) (fs.f_blocks - fs.f_bfree) * (uint64_t) fs.f_bsize;
+}
+
+/* In place: \\ooo as mountinfo escapes spaces and the like. */
+static void
+unescape (char *path)
+{
+  char *out = path;
+
+  for (const char *at = path; *at != '\0'; at++)
+    if (at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' && at[3] >= '0' && at[3] <= '7')
+      {
+        *out++ = (char) ((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+        at += 3;
+      }
+    else
+      *out++ = *at;
+  *out = '\0';
+}
+
+char **
+mount_list (size_t *ret_n)
+{
+  char *info = read_file ("/proc/self/mountinfo", 1024 * 1024, NULL);
+  char **list = NULL;
+  size_t n = 0, size = 0;
+  char *save = NULL;
+
+  for (char *line = info == NULL ? NULL : strtok_r (info, "\n", &save); line != NULL; line = strtok_r (NULL, "\n", &save))
+    {
+      char target[4096];
+
+      if (sscanf (line, "%*s %*s %*s %*s %4095s", target) != 1 || strcmp (target, "/") == 0)
+        continue;
+      if (n == size)
+        {
+          char **grown = reallocarray (list, size += 64, sizeof *list);
+
+          if (grown == NULL)
+            break;
+          list = grown;
+        }
+      unescape (target);
+      list[n] = strdup (target + 1);
+      if (list[n] != NULL)
+        n++;
+    }
+  free (info);
+  *ret_n = n;
+  return list;
+}
+
+void
+mount_free_list (char **list, size_t n)
+{
+  for (size_t i = 0; i < n; i++)
+    free (list[i]);
+  free (list);
 }

@@ -48,7 +48,10 @@ on_signal (Watch *watch, uint32_t events)
   while (read (watch->fd, &info, sizeof info) == (ssize_t) sizeof info)
     ;
   while ((pid = waitpid (-1, &status, WNOHANG)) > 0)
-    session_reaped (pid, status);
+    {
+      save_reaped (pid, status);
+      session_reaped (pid, status);
+    }
   if (pid < 0 && errno == ECHILD && shutdown_timer.listed)
     timer_set (&shutdown_timer, killed ? 0 : KILL_GRACE_USEC / 10); /* nobody is left; the answer may still be under way */
   if (pid < 0 && errno == ECHILD && shutdown_timer.listed)
@@ -80,6 +83,7 @@ shutdown_start (void)
   if (shutdown_timer.listed)
     return;
   say ("shutting down");
+  save_stop (); /* who is frozen hears no signal */
   shutdown_timer.call = on_shutdown_timer;
   kill (-1, SIGTERM);
   /* kill() counts threads of the kernel too; every process of a user descends from a child of ours */

@@ -610,3 +610,26 @@ session_reaped (pid_t pid, int status)
   timer_set (&session->grace, OUTPUT_GRACE_USEC);
   consider (session);
 }
+
+int
+session_freeze_all (bool freeze)
+{
+  mkdir (CGROUPS, 0755);
+  return write_file (CGROUPS "/cgroup.freeze", freeze ? "1" : "0", 1, 0);
+}
+
+void
+session_wait_frozen (unsigned milliseconds)
+{
+  bool frozen = false;
+
+  for (unsigned waited = 0; waited < milliseconds && !frozen; waited += 2)
+    {
+      char *text = read_file (CGROUPS "/cgroup.events", 8192 * 2, NULL);
+
+      frozen = text == NULL || strstr (text, "frozen 1") != NULL;
+      free (text);
+      if (!frozen)
+        usleep (2000);
+    }
+}

@@ -10,6 +10,34 @@
 #define BUNDLE_MAX (16 * 1024 * 1024)
 #define BEGIN_MARK "\n# creel: begin, made anew at each start\n"
 
+static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                       "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
+
+size_t
+trust_cut (const char *text, size_t length)
+{
+  const char *mark = memmem (text, length, BEGIN_MARK, sizeof BEGIN_MARK - 1);
+
+  return mark == NULL ? length : (size_t) (mark - text);
+}
+
+size_t
+trust_find_bundles (char **ret_paths, size_t max)
+{
+  size_t n = 0;
+
+  for (size_t i = 0; i < sizeof bundles / sizeof bundles[0] && n < max; i++)
+    {
+      char *real = realpath (bundles[i], NULL);
+      char *relative = real == NULL ? NULL : strdup (real + 1);
+
+      free (real);
+      if (relative != NULL)
+        ret_paths[n++] = relative;
+    }
+  return n;
+}
+
 /* The gateway's certificate is another one after each start, so what an earlier one left is cut off first. */
 static bool
 apply_to (const char *path, const char *pem)
@@ -18,22 +46,19 @@ apply_to (const char *path, const char *pem)
   char *text = read_file (path, BUNDLE_MAX, &length);
   char new_path[256];
   size_t pem_length = strlen (pem);
-  char *mark;
   char *grown;
   bool done;
 
   if (text == NULL)
     return errno == ENOENT;
-  mark = strstr (text, BEGIN_MARK);
-  if (mark != NULL)
-    length = (size_t) (mark - text);
+  length = trust_cut (text, length);
   grown = realloc (text, length + sizeof BEGIN_MARK + pem_length);
   if (grown == NULL)
     return free (text), false;
   memcpy (grown + length, BEGIN_MARK, sizeof BEGIN_MARK - 1);
   memcpy (grown + length + sizeof BEGIN_MARK - 1, pem, pem_length);
   length += sizeof BEGIN_MARK - 1 + pem_length;
-  snprintf (new_path, sizeof new_path, "%s.creel", path);
+  snprintf (new_path, sizeof new_path, "%s" TRUST_NEW, path);
   done = write_file (new_path, grown, length, 0644) == 0 && rename (new_path, path) == 0;
   free (grown);
   return done;
@@ -42,8 +67,6 @@ apply_to (const char *path, const char *pem)
 const char *
 trust_apply (const char *pem)
 {
-  static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
-                                         "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
   static char problem[256];
 
   if (write_file ("/run/creel/ca.pem", pem, strlen (pem), 0644) < 0)

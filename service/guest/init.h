@@ -69,6 +69,13 @@ const char *mount_everything (void);
 const char *mount_share (const char *tag, const char *path, bool read_only);
 /* Makes all disks read-only. */
 void unmount_everything (void);
+/* What the root is made of: directories. -1 when there is no root. */
+void mount_get_layers (int *ret_upper, int *ret_lower);
+/* Bytes in use on the disk. */
+uint64_t mount_get_used (void);
+/* The paths of all mount points below the root, relative to it. To be freed with mount_free_list(). NULL: memory is gone, or /proc. */
+char **mount_list (size_t *ret_n);
+void mount_free_list (char **list, size_t n);
 
 /* -- init-control.c -- */
 
@@ -115,6 +122,12 @@ void user_ensure (uid_t uid);
 
 /* Puts the certificates into the image's bundles instead of those of the last time. NULL or what failed. */
 const char *trust_apply (const char *pem);
+/* What a bundle is called while it is written, appended to its name. */
+#define TRUST_NEW ".creel"
+/* How much of a bundle is not ours. */
+size_t trust_cut (const char *text, size_t length);
+/* The bundles that are there, as paths relative to the root and without links. Returns how many; each is to be freed. */
+size_t trust_find_bundles (char **ret_paths, size_t max);
 
 /* -- init-session.c -- */
 
@@ -127,8 +140,21 @@ int session_resize (uint64_t id, unsigned rows, unsigned columns);
 int session_hangup (uint64_t id);
 void session_hangup_all (void);
 void session_reaped (pid_t pid, int status);
+/* While the sandbox is saved its programs do not run. -1, errno: there are no control groups. */
+int session_freeze_all (bool freeze);
+/* Waits until all of them stand still, at most that long. What waits for a file system may take longer; it writes nothing then. */
+void session_wait_frozen (unsigned milliseconds);
 /* For session_exec: answers a request with records and ends it. */
 void control_answer (CreelStream *stream, int status, const char *text);
+
+/* -- init-save.c -- */
+
+/* Answers GET /save. */
+void save_start (CreelStream *stream);
+bool save_is_running (void);
+/* Gives up what runs, and lets the programs go on. */
+void save_stop (void);
+void save_reaped (pid_t pid, int status);
 
 /* -- init-child.c -- */
 

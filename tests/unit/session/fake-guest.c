@@ -21,7 +21,7 @@ typedef struct
   char *path;
   GByteArray *in, *out;
   guint64 zeros;
-  gboolean done, endless;
+  gboolean done, endless, cut;
 } Ask;
 
 struct _Program
@@ -43,6 +43,10 @@ struct _FakeGuest
   GByteArray *answer;
   guint64 sent;
   guint resets;
+  int save_status;
+  char *save_estimate;
+  guint64 save_bytes;
+  gboolean save_whole;
 };
 
 typedef struct
@@ -179,6 +183,20 @@ start_call (Ask *ask)
       creel_stream_respond (ask->stream, guest->answer_status, NULL, 0, true);
       return;
     }
+  if (g_str_equal (ask->path, "/save"))
+    {
+      CreelHeader header = { "creel-estimate", guest->save_estimate };
+
+      if (guest->save_status == 0)
+        return;
+      if (guest->save_status != 200)
+        creel_records_add (ask->out, "error", "busy");
+      ask->zeros = guest->save_bytes;
+      ask->done = guest->save_whole;
+      ask->cut = !guest->save_whole;
+      creel_stream_respond (ask->stream, guest->save_status, &header, header.value != NULL, true);
+      return;
+    }
   if (ask->program == NULL)
     {
       creel_stream_respond (ask->stream, g_str_equal (ask->path, "/shutdown") ? 202 : 200, NULL, 0, false);
@@ -251,6 +269,8 @@ on_pull (CreelStream *stream, uint8_t *buffer, size_t size, bool *ret_end, void 
       memcpy (buffer, ask->out->data, n);
       g_byte_array_remove_range (ask->out, 0, n);
     }
+  if (ask->cut && n == 0)
+    return -1;
   ask->guest->sent += n;
   *ret_end = ask->done && !ask->endless && ask->zeros == 0 && ask->out->len == 0;
   if (ask->kind == KIND_STDOUT && ask->program->input != NULL)
@@ -391,6 +411,7 @@ fake_guest_free (FakeGuest *guest)
   g_ptr_array_unref (guest->paths);
   g_clear_pointer (&guest->body, g_byte_array_unref);
   g_byte_array_unref (guest->answer);
+  g_free (guest->save_estimate);
   g_free (guest);
 }
 
@@ -412,6 +433,16 @@ fake_guest_set_answer (FakeGuest *guest, int status, const char *body, gsize len
   guest->answer_status = status;
   g_byte_array_set_size (guest->answer, 0);
   g_byte_array_append (guest->answer, (const guint8 *) body, length);
+}
+
+void
+fake_guest_set_save (FakeGuest *guest, int status, const char *estimate, guint64 bytes, gboolean whole)
+{
+  guest->save_status = status;
+  g_free (guest->save_estimate);
+  guest->save_estimate = g_strdup (estimate);
+  guest->save_bytes = bytes;
+  guest->save_whole = whole;
 }
 
 guint64

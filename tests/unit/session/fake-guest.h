@@ -21,6 +21,8 @@ GPtrArray *fake_guest_get_paths (FakeGuest *guest);
 GByteArray *fake_guest_get_body (FakeGuest *guest);
 /* What /configure is answered with instead of the usual. */
 void fake_guest_set_answer (FakeGuest *guest, int status, const char *body, gsize length);
+/* What /save is answered with: a status, what is said of the length (NULL: nothing), that many bytes, and then the end or a reset. */
+void fake_guest_set_save (FakeGuest *guest, int status, const char *estimate, guint64 bytes, gboolean whole);
 guint64 fake_guest_get_sent (FakeGuest *guest);
 guint fake_guest_get_resets (FakeGuest *guest);
 /* Hangs up. */

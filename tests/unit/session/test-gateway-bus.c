@@ -376,6 +376,110 @@ test_capture (Fixture *f, gconstpointer data)
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED);
 }
 
+/* Save's answer: the socket, or -1 with an error. */
+static int
+save (GDBusConnection *peer, guint64 *ret_estimate, GError **error)
+{
+  g_autoptr (GUnixFDList) fds = NULL;
+  g_autoptr (GVariant) answer = call (peer, INTERFACE, "Save", g_variant_new ("(a{sv})", NULL), &fds, error);
+  gint32 handle;
+
+  if (answer == NULL)
+    return -1;
+  g_variant_get (answer, "(th)", ret_estimate, &handle);
+  return g_unix_fd_list_get (fds, handle, error);
+}
+
+static guint64
+read_to_end (int fd)
+{
+  guint64 total = 0;
+  char buffer[65536];
+
+  g_unix_set_fd_nonblocking (fd, TRUE, NULL);
+  while (TRUE)
+    {
+      gssize n = read (fd, buffer, sizeof buffer);
+
+      if (n == 0)
+        return total;
+      if (n > 0)
+        total += n;
+      else
+        g_main_context_iteration (NULL, FALSE);
+    }
+}
+
+static void
+test_save (Fixture *f, gconstpointer data)
+{
+  guint64 estimate, before;
+  g_autoptr (GError) error = NULL;
+  int fd;
+
+  fake_guest_set_save (f->guest, 200, "12345", 20 * 1024 * 1024 + 7, TRUE);
+  fd = save (f->a, &estimate, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (estimate, ==, 12345);
+  g_assert_cmpuint (read_to_end (fd), ==, 20 * 1024 * 1024 + 7);
+  close (fd);
+
+  /* nobody reads: the guest keeps it, and hears of it when the reader leaves */
+  before = fake_guest_get_sent (f->guest);
+  fake_guest_set_save (f->guest, 200, "lots", 1000 * 1024 * 1024, TRUE);
+  fd = save (f->a, &estimate, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (estimate, ==, 0);
+  for (int i = 0; i < 300; i++)
+    {
+      g_usleep (1000);
+      g_main_context_iteration (NULL, FALSE);
+    }
+  g_assert_cmpuint (fake_guest_get_sent (f->guest) - before, <, 8 * 1024 * 1024);
+  g_assert_cmpuint (fake_guest_get_resets (f->guest), ==, 0);
+  close (fd);
+  WAIT_UNTIL (fake_guest_get_resets (f->guest) == 1);
+
+  /* broken off */
+  fake_guest_set_save (f->guest, 200, NULL, 70000, FALSE);
+  fd = save (f->a, &estimate, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (read_to_end (fd), ==, 70000);
+  close (fd);
+
+  fake_guest_set_save (f->guest, 409, NULL, 0, TRUE);
+  g_assert_cmpint (save (f->a, &estimate, &error), ==, -1);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED);
+  g_assert_nonnull (strstr (error->message, "busy"));
+}
+
+/* Whose it is leaves, and the guest. */
+static void
+test_save_lost (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  guint64 estimate;
+  int fd;
+
+  fake_guest_set_save (f->guest, 200, NULL, 1000 * 1024 * 1024, TRUE);
+  f->b = connect_peer (f, &error);
+  g_assert_no_error (error);
+  fd = save (f->b, &estimate, &error);
+  g_assert_no_error (error);
+  disconnect_peer (&f->b);
+  WAIT_UNTIL (fake_guest_get_resets (f->guest) == 1);
+  g_assert_cmpuint (read_to_end (fd), <, 8 * 1024 * 1024);
+  close (fd);
+
+  fd = save (f->a, &estimate, &error);
+  g_assert_no_error (error);
+  fake_guest_vanish (f->guest);
+  g_assert_cmpuint (read_to_end (fd), <, 8 * 1024 * 1024);
+  close (fd);
+  g_assert_cmpint (save (f->a, &estimate, &error), ==, -1);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING);
+}
+
 static void
 test_reload (Fixture *f, gconstpointer data)
 {
@@ -544,6 +648,8 @@ main (int argc, char **argv)
   ADD ("not-ready", set_up, test_not_ready);
   ADD ("isolation", set_up_ready, test_isolation);
   ADD ("capture", set_up_ready, test_capture);
+  ADD ("save", set_up_ready, test_save);
+  ADD ("save-lost", set_up_ready, test_save_lost);
   ADD ("reload", set_up, test_reload);
   ADD ("wrong-user", set_up, test_wrong_user);
   ADD ("broker", set_up, test_broker);
