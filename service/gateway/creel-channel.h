@@ -146,6 +146,10 @@ void creel_stream_set_handler (CreelStream *stream, const CreelStreamHandler *ha
 void *creel_stream_get_user_data (CreelStream *stream);
 CreelChannel *creel_stream_get_channel (CreelStream *stream);
 
+/* The window of this stream stays at 64 KiB however fast it is read, so that 256 such streams which nobody reads leave half of the
+ * connection's window to others. */
+void creel_stream_keep_small (CreelStream *stream);
+
 /* `pull` has bytes or the end now. */
 void creel_stream_resume (CreelStream *stream);
 

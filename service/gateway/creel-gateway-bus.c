@@ -376,6 +376,25 @@ on_check (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, const c
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
+static gboolean
+on_publish (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, GUnixFDList *fds, GVariant *socket, guint16 guest_port,
+            gpointer user_data)
+{
+  Peer *peer = user_data;
+  g_autoptr (GError) error = NULL;
+  int fd = -1;
+
+  if (fds == NULL || g_unix_fd_list_get_length (fds) != 1 || g_variant_get_handle (socket) != 0)
+    g_set_error (&error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "Exactly one file descriptor must be sent");
+  else
+    fd = g_unix_fd_list_get (fds, 0, &error);
+  if (fd >= 0 && creel_gateway_publish (peer->bus->gateway, fd, guest_port, peer, &error))
+    creel_dbus_gateway_complete_publish (skeleton, invocation, NULL);
+  else
+    g_dbus_method_invocation_return_gerror (invocation, error);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
 static void
 on_shutdown_done (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -429,6 +448,7 @@ peer_free (gpointer data)
 {
   Peer *peer = data;
 
+  creel_gateway_unpublish (peer->bus->gateway, peer);
   g_clear_signal_handler (&peer->closed_id, peer->connection);
   g_hash_table_unref (peer->calls);
   g_hash_table_unref (peer->saves);
@@ -484,6 +504,7 @@ on_connection (GObject *source, GAsyncResult *result, gpointer user_data)
   g_signal_connect (peer->skeleton, "handle-reload", G_CALLBACK (on_reload), peer);
   g_signal_connect (peer->skeleton, "handle-forget", G_CALLBACK (on_forget), peer);
   g_signal_connect (peer->skeleton, "handle-check", G_CALLBACK (on_check), peer);
+  g_signal_connect (peer->skeleton, "handle-publish", G_CALLBACK (on_publish), peer);
   g_signal_connect (peer->skeleton, "handle-shutdown", G_CALLBACK (on_shutdown), peer);
   g_ptr_array_add (bus->peers, peer);
   peer_update (peer);

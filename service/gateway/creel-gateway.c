@@ -12,6 +12,7 @@
 #include "creel-link.h"
 #include "creel-names.h"
 #include "creel-network-check.h"
+#include "creel-ports.h"
 
 #define STREAMS_MAX 1024
 #define PROXY_AUTHORITY "proxy:" G_STRINGIFY (CREEL_GUEST_PROXY_PORT)
@@ -27,6 +28,7 @@ struct _CreelGateway
   CreelCa *ca;
   CreelAudit *audit;
   CreelProxy *proxy;
+  CreelPorts *ports;
   CreelLink *egress;
   CreelControl *control;
   guint32 next_id;
@@ -101,6 +103,7 @@ load (CreelGateway *self, GError **error)
   self->credentials = g_steal_pointer (&credentials);
   creel_proxy_set_credentials (self->proxy, self->credentials, self->keepsake->placeholders);
   creel_proxy_set_policy (self->proxy, self->definition->policy, self->definition->bypass);
+  creel_ports_set_published (self->ports, self->definition->publish);
   return TRUE;
 }
 
@@ -115,6 +118,7 @@ creel_gateway_reload (CreelGateway *self, GError **error)
     {
       /* the old definition stays for the guest's configuration only */
       creel_proxy_set_policy (self->proxy, NULL, NULL);
+      creel_ports_set_published (self->ports, NULL);
       self->problem = g_strdup_printf ("Everything is denied: %s", local_error->message);
       g_warning ("%s", self->problem);
       g_propagate_error (error, g_steal_pointer (&local_error));
@@ -166,8 +170,18 @@ on_control_changed (CreelControl *control, gpointer user_data)
 {
   CreelGateway *self = user_data;
 
-  if (self->control != NULL)
-    notify_changed (self);
+  if (self->control == NULL)
+    return;
+  creel_ports_update (self->ports);
+  notify_changed (self);
+}
+
+static CreelChannel *
+get_ready_channel (gpointer user_data)
+{
+  CreelGateway *self = user_data;
+
+  return self->control != NULL ? creel_control_get_channel (self->control, NULL) : NULL;
 }
 
 static const CreelControlHandler control_handler = { make_configuration, on_control_changed };
@@ -267,6 +281,7 @@ creel_gateway_new (const char *name, int egress_fd, int control_fd, int keepsake
     return NULL;
   self->audit = creel_audit_new (name, NULL);
   self->proxy = creel_proxy_new (name, self->ca, self->audit);
+  self->ports = creel_ports_new (name, self->audit, get_ready_channel, self);
   creel_gateway_reload (self, NULL);
   self->egress = creel_link_new (egress_fd, FALSE, &egress_handler, self);
   self->control = creel_control_new (control_fd, &control_handler, self);
@@ -280,6 +295,7 @@ creel_gateway_free (CreelGateway *self)
     return;
   self->changed = NULL;
   g_clear_pointer (&self->control, creel_control_free);
+  g_clear_pointer (&self->ports, creel_ports_free);
   g_clear_pointer (&self->egress, creel_link_free);
   if (self->proxy != NULL)
     creel_proxy_abort_all (self->proxy);
@@ -353,6 +369,31 @@ creel_gateway_start_save (CreelGateway *self, const CreelSaveHandler *handler, g
   CreelChannel *channel = creel_control_get_channel (self->control, error);
 
   return channel == NULL ? NULL : creel_save_start (channel, handler, user_data, error);
+}
+
+gboolean
+creel_gateway_publish (CreelGateway *self, int fd, guint16 guest_port, gpointer holder, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+
+  if (creel_ports_add (self->ports, fd, guest_port, holder, &local_error))
+    return TRUE;
+  /* it may have been edited by hand */
+  if (g_error_matches (local_error, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED) && creel_gateway_reload (self, NULL))
+    {
+      g_clear_error (&local_error);
+      if (creel_ports_add (self->ports, fd, guest_port, holder, &local_error))
+        return TRUE;
+    }
+  close (fd);
+  g_propagate_error (error, g_steal_pointer (&local_error));
+  return FALSE;
+}
+
+void
+creel_gateway_unpublish (CreelGateway *self, gpointer holder)
+{
+  creel_ports_drop_holder (self->ports, holder);
 }
 
 void

@@ -35,6 +35,9 @@ CreelSession *creel_gateway_start_session (CreelGateway *gateway, CreelExec *exe
                                            const CreelSessionHandler *handler, gpointer user_data, GError **error);
 /* As creel_save_start(). */
 CreelSave *creel_gateway_start_save (CreelGateway *gateway, const CreelSaveHandler *handler, gpointer user_data, GError **error);
+/* As creel_ports_add(), but takes fd in any case, and a definition that does not publish it is read again first. */
+gboolean creel_gateway_publish (CreelGateway *gateway, int fd, guint16 guest_port, gpointer holder, GError **error);
+void creel_gateway_unpublish (CreelGateway *gateway, gpointer holder);
 void creel_gateway_shutdown_async (CreelGateway *gateway, GAsyncReadyCallback callback, gpointer user_data);
 gboolean creel_gateway_shutdown_finish (GAsyncResult *result, GError **error);
 /* Ends sessions and streams, each with its own last words. */

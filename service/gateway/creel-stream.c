@@ -628,6 +628,12 @@ creel_stream_respond (CreelStream *stream, int status, const CreelHeader *header
 }
 
 void
+creel_stream_keep_small (CreelStream *stream)
+{
+  stream->taken_before_growth = STREAM_WINDOW_FIRST;
+}
+
+void
 creel_stream_resume (CreelStream *stream)
 {
   /* an error says that it is not deferred: `pull` comes anyway, or never */

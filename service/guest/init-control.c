@@ -223,7 +223,9 @@ on_request (CreelChannel *channel, CreelStream *stream, const CreelHead *head, v
   bool get = head->method != NULL && strcmp (head->method, "GET") == 0;
   bool post = head->method != NULL && strcmp (head->method, "POST") == 0;
 
-  if (!get && !post)
+  if (head->method != NULL && strcmp (head->method, "CONNECT") == 0 && *boot_problem == '\0')
+    forward_connect (stream, head->authority);
+  else if (!get && !post)
     answer_error (stream, 405, "the method is not allowed");
   else if (post && strcmp (path, "/configure") == 0)
     collect (stream, CONFIGURE, 0);

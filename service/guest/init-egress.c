@@ -11,10 +11,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* One TCP connection of a program is one stream to the gateway. Nothing is buffered here: the socket's buffer is on one side, the
- * stream's window on the other. */
-
-#define CONNECTIONS_MAX 4000
+/* The way out: one TCP connection of a program is one stream to the gateway. */
 
 typedef enum { PROXY, MODEL, TRANSPARENT } Way;
 
@@ -24,115 +21,8 @@ typedef struct
   Way way;
 } Listener;
 
-typedef struct
-{
-  Watch watch;
-  CreelStream *stream;
-  uint32_t wanted;
-} Connection;
-
 static CreelChannel *channel;
 static Listener listeners[6];
-static size_t n_connections;
-
-static void
-connection_free (Connection *connection, bool reset)
-{
-  struct linger hard = { 1, 0 };
-
-  if (reset && connection->watch.fd >= 0)
-    setsockopt (connection->watch.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-  watch_close (&connection->watch);
-  n_connections--;
-  loop_free_later (connection);
-}
-
-static void
-want (Connection *connection, uint32_t events)
-{
-  connection->wanted |= events;
-  watch_set (&connection->watch, connection->wanted | EPOLLONESHOT);
-}
-
-static void
-fail (Connection *connection)
-{
-  creel_stream_reset (connection->stream, CREEL_STREAM_CONNECT_ERROR);
-  connection_free (connection, true);
-}
-
-static void
-on_response (CreelStream *stream, const CreelHead *head, void *user_data)
-{
-  if (head->status != 200)
-    fail (user_data);
-}
-
-static size_t
-on_data (CreelStream *stream, const uint8_t *bytes, size_t n_bytes, void *user_data)
-{
-  Connection *connection = user_data;
-  ssize_t n = send (connection->watch.fd, bytes, n_bytes, MSG_NOSIGNAL);
-
-  if (n < 0 && errno != EAGAIN)
-    {
-      fail (connection);
-      return n_bytes;
-    }
-  if (n < 0)
-    n = 0;
-  if ((size_t) n < n_bytes)
-    want (connection, EPOLLOUT);
-  return n;
-}
-
-static void
-on_end (CreelStream *stream, void *user_data)
-{
-  shutdown (((Connection *) user_data)->watch.fd, SHUT_WR);
-}
-
-static ssize_t
-on_pull (CreelStream *stream, uint8_t *buffer, size_t size, bool *ret_end, void *user_data)
-{
-  Connection *connection = user_data;
-  ssize_t n = recv (connection->watch.fd, buffer, size, 0);
-
-  if (n < 0 && errno == EAGAIN)
-    {
-      want (connection, EPOLLIN);
-      return 0;
-    }
-  *ret_end = n == 0;
-  return n;
-}
-
-static void
-on_closed (CreelStream *stream, uint32_t code, void *user_data)
-{
-  connection_free (user_data, code != CREEL_STREAM_NO_ERROR);
-}
-
-static const CreelStreamHandler handler = {
-  .response = on_response, .data = on_data, .end = on_end, .pull = on_pull, .closed = on_closed
-};
-
-static void
-on_connection_event (Watch *watch, uint32_t events)
-{
-  Connection *connection = container_of (watch, Connection, watch);
-  uint32_t happened = events;
-
-  if ((events & (EPOLLERR | EPOLLHUP)) != 0)
-    happened |= connection->wanted;
-  connection->wanted &= ~happened;
-  if (connection->wanted != 0)
-    watch_set (watch, connection->wanted | EPOLLONESHOT);
-  if ((happened & EPOLLIN) != 0)
-    creel_stream_resume (connection->stream);
-  if ((happened & EPOLLOUT) != 0)
-    creel_stream_receive (connection->stream); /* may be the connection's end */
-}
 
 /* Where the program wanted to go, as host:port. */
 static bool
@@ -175,24 +65,25 @@ take (int fd, Way way)
     strcpy (authority, "proxy:3128");
   else if (way == MODEL)
     strcpy (authority, "localhost:12434");
-  if ((authority[0] != '\0' || destination (fd, authority, sizeof authority)) && n_connections < CONNECTIONS_MAX)
-    connection = calloc (1, sizeof *connection);
+  if (authority[0] != '\0' || destination (fd, authority, sizeof authority))
+    connection = connection_new (fd);
   if (connection != NULL)
     {
-      connection->watch.fd = fd;
-      connection->watch.call = on_connection_event;
-      connection->stream = creel_channel_request (channel, "CONNECT", NULL, authority, headers, 1, true, &handler, connection);
+      connection->stream = creel_channel_request (channel, "CONNECT", NULL, authority, headers, 1, true, &connection_handler, connection);
+      if (connection->stream == NULL)
+        {
+          connection_free (connection, true);
+          return;
+        }
     }
-  if (connection == NULL || connection->stream == NULL)
+  if (connection == NULL)
     {
-      free (connection);
       /* the gateway is away, or there are too many: refused at once is better than waiting */
       setsockopt (fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
       close (fd);
       return;
     }
   setsockopt (fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-  n_connections++;
 }
 
 static void

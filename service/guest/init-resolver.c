@@ -20,7 +20,7 @@ typedef struct
   Timer timer;
   size_t length;
   uint8_t query[2 + QUERY_MAX];
-} Connection;
+} Asker;
 
 static Watch udp[2] = { { .fd = -1 }, { .fd = -1 } };
 static Watch tcp[2] = { { .fd = -1 }, { .fd = -1 } };
@@ -63,7 +63,7 @@ on_datagram (Watch *watch, uint32_t events)
 }
 
 static void
-connection_close (Connection *connection)
+connection_close (Asker *connection)
 {
   timer_stop (&connection->timer);
   watch_close (&connection->watch);
@@ -74,13 +74,13 @@ connection_close (Connection *connection)
 static void
 on_timeout (Timer *timer)
 {
-  connection_close (container_of (timer, Connection, timer));
+  connection_close (container_of (timer, Asker, timer));
 }
 
 static void
 on_stream (Watch *watch, uint32_t events)
 {
-  Connection *connection = container_of (watch, Connection, watch);
+  Asker *connection = container_of (watch, Asker, watch);
   ssize_t n = read (watch->fd, connection->query + connection->length, sizeof connection->query - connection->length);
 
   if (n <= 0)
@@ -121,7 +121,7 @@ static void
 on_connection (Watch *watch, uint32_t events)
 {
   int fd = accept4 (watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  Connection *connection = fd < 0 || n_connections >= CONNECTIONS_MAX ? NULL : calloc (1, sizeof *connection);
+  Asker *connection = fd < 0 || n_connections >= CONNECTIONS_MAX ? NULL : calloc (1, sizeof *connection);
 
   if (connection == NULL)
     {

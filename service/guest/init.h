@@ -189,6 +189,35 @@ void network_start (void);
 /* Steers every TCP connection that leaves 127/8 and ::1 to listener (0: v4, 1: v6), DNS to the resolver's. Returns 0 or -1, errno. */
 int redirect_start (const int tcp[2], const int dns_tcp[2], const int dns_udp[2]);
 
+/* -- init-connection.c -- */
+
+/* A TCP socket and the stream that carries its bytes. */
+typedef struct
+{
+  Watch watch;
+  CreelStream *stream;
+  uint32_t wanted;
+  /* init-forward.c: on the way to a server of the guest */
+  unsigned short port;
+  int family;
+  bool connecting;
+  bool ended; /* the other end sends no more */
+} Connection;
+
+/* Takes fd (-1: set later); NULL when there are too many, fd stays the caller's then. Its stream is set by the caller. */
+Connection *connection_new (int fd);
+/* reset: the program sees ECONNRESET, not an end. */
+void connection_free (Connection *connection, bool reset);
+/* Resets both sides and frees it. */
+void connection_fail (Connection *connection);
+extern const CreelStreamHandler connection_handler;
+void connection_event (Watch *watch, uint32_t events);
+
+/* -- init-forward.c -- */
+
+/* Answers CONNECT localhost:PORT of the control channel. */
+void forward_connect (CreelStream *stream, const char *authority);
+
 /* -- init-egress.c -- */
 
 void egress_start (int port);

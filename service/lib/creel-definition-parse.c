@@ -163,6 +163,22 @@ set_list (char ***list, guint max, const char *value, GError **error)
 }
 
 static gboolean
+add_publish (CreelDefinition *definition, const char *value, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (CreelPublish) publish = NULL;
+  g_autofree char *text = NULL;
+
+  if (value[0] == '\0')
+    return set_list (&definition->publish, G_MAXUINT, value, error);
+  publish = creel_publish_parse (value, &local_error);
+  if (publish == NULL)
+    return fail (error, local_error->message);
+  text = creel_publish_format (publish);
+  return set_list (&definition->publish, CREEL_MAX_PUBLISH, text, error);
+}
+
+static gboolean
 set_text (char **text, const char *value)
 {
   g_free (*text);
@@ -256,6 +272,8 @@ take (CreelDefinitionReader *reader, const char *key, const char *value, const c
     return set_list (&d->bypass, CREEL_MAX_RULES, value, error);
   if (g_str_equal (key, "Credential"))
     return set_list (&d->credentials, CREEL_MAX_CREDENTIALS, value, error);
+  if (g_str_equal (key, "Publish"))
+    return add_publish (d, value, error);
   if (g_str_equal (key, "StartTimeoutSec"))
     return set_count (&d->start_timeout, 24 * 3600, value, error);
   if (g_str_equal (key, "Created"))

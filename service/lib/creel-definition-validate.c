@@ -191,6 +191,28 @@ check_credentials (const CreelDefinition *d, GError **error)
   return TRUE;
 }
 
+static gboolean
+check_publish (const CreelDefinition *d, GError **error)
+{
+  g_autoptr (GPtrArray) seen = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_publish_free);
+
+  if (!check_list ("Publish", d->publish, CREEL_MAX_PUBLISH, error))
+    return FALSE;
+  for (char **entry = d->publish; *entry != NULL; entry++)
+    {
+      g_autoptr (GError) local_error = NULL;
+      CreelPublish *publish = creel_publish_parse (*entry, &local_error);
+
+      if (publish == NULL)
+        return fail (error, "Publish=: %s", local_error->message);
+      g_ptr_array_add (seen, publish);
+      for (guint i = 0; i + 1 < seen->len; i++)
+        if (creel_publish_overlaps (seen->pdata[i], publish))
+          return fail (error, "Publish=%s and Publish=%s want the same port", d->publish[i], *entry);
+    }
+  return TRUE;
+}
+
 gboolean
 creel_definition_validate (const CreelDefinition *d, GError **error)
 {
@@ -224,5 +246,5 @@ creel_definition_validate (const CreelDefinition *d, GError **error)
         return fail (error, "Preset=locked contradicts Policy=allow");
     }
   return check_workspaces (d, error) && check_environment (d, error) && check_command (d, error) &&
-         check_rules (d, error) && check_credentials (d, error) && check_bypass (d, error);
+         check_rules (d, error) && check_credentials (d, error) && check_bypass (d, error) && check_publish (d, error);
 }

@@ -44,6 +44,7 @@ creel_definition_new (const char *name)
   d->deny = g_new0 (char *, 1);
   d->bypass = g_new0 (char *, 1);
   d->credentials = g_new0 (char *, 1);
+  d->publish = g_new0 (char *, 1);
   return d;
 }
 
@@ -65,6 +66,7 @@ creel_definition_free (CreelDefinition *d)
   g_strfreev (d->deny);
   g_strfreev (d->bypass);
   g_strfreev (d->credentials);
+  g_strfreev (d->publish);
   g_free (d);
 }
 
@@ -122,43 +124,78 @@ creel_definition_path (const char *name, gboolean ephemeral)
   return creel_root_path (path);
 }
 
-CreelDefinition *
-creel_definition_load (const char *name, GError **error)
+/* Parses what counts for this sandbox, in systemd's order. seen: as a reader's, or NULL. */
+static gboolean
+parse_drop_ins (const char *name, CreelConfFunc func, gpointer user_data, gboolean *seen, GError **error)
 {
-  g_autoptr (GHashTable) files = NULL;
+  g_autoptr (GHashTable) files = find_drop_ins (name);
   g_autofree gpointer *keys = NULL;
-  g_autoptr (GError) local_error = NULL;
-  CreelDefinitionReader reader;
-  CreelDefinition *definition;
   gboolean ok = TRUE;
   guint n_keys;
 
-  if (!creel_sandbox_name_check (name, error))
-    return NULL;
-  files = find_drop_ins (name);
   keys = g_hash_table_get_keys_as_array (files, &n_keys);
   if (n_keys > 0)
     qsort (keys, n_keys, sizeof *keys, compare_keys);
-
-  creel_definition_reader_init (&reader, name);
   for (guint i = 0; ok && i < n_keys; i++)
     {
       const char *path = g_hash_table_lookup (files, keys[i]);
-
-      gboolean seen = reader.seen;
+      g_autoptr (GError) local_error = NULL;
+      gboolean before = seen != NULL && *seen;
 
       if (is_masked (path))
         continue;
-      ok = creel_conf_parse_file (path, creel_definition_reader_take, &reader, &local_error);
+      ok = creel_conf_parse_file (path, func, user_data, &local_error);
       /* what the site sets for all sandboxes does not make one */
-      if (strstr (path, "/" CREEL_UNIT_TEMPLATE ".d/") != NULL)
-        reader.seen = seen;
+      if (seen != NULL && strstr (path, "/" CREEL_UNIT_TEMPLATE ".d/") != NULL)
+        *seen = before;
       if (!ok && g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-        {
-          g_clear_error (&local_error); /* removed since we listed the directory */
-          ok = TRUE;
-        }
+        ok = TRUE; /* removed since we listed the directory */
+      else if (!ok)
+        g_propagate_error (error, g_steal_pointer (&local_error));
     }
+  return ok;
+}
+
+static gboolean
+take_publish (const char *section, const char *key, const char *value, const char *origin, gpointer user_data, GError **error)
+{
+  char ***publish = user_data;
+  g_autoptr (CreelPublish) parsed = NULL;
+  g_autofree char *text = NULL;
+
+  if (!g_str_equal (section, CREEL_DEFINITION_SECTION) || g_strcmp0 (key, "Publish") != 0)
+    return TRUE;
+  parsed = value[0] != '\0' ? creel_publish_parse (value, NULL) : NULL;
+  text = parsed != NULL ? creel_publish_format (parsed) : NULL;
+  if (value[0] == '\0')
+    creel_conf_strv_add (publish, "");
+  else if (text != NULL && g_strv_length (*publish) < CREEL_MAX_PUBLISH)
+    creel_conf_strv_add (publish, text);
+  return TRUE;
+}
+
+char **
+creel_definition_load_publish (const char *name)
+{
+  char **publish = g_new0 (char *, 1);
+
+  if (creel_sandbox_name_is_valid (name))
+    parse_drop_ins (name, take_publish, &publish, NULL, NULL);
+  return publish;
+}
+
+CreelDefinition *
+creel_definition_load (const char *name, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  CreelDefinitionReader reader;
+  CreelDefinition *definition;
+  gboolean ok;
+
+  if (!creel_sandbox_name_check (name, error))
+    return NULL;
+  creel_definition_reader_init (&reader, name);
+  ok = parse_drop_ins (name, creel_definition_reader_take, &reader, &reader.seen, &local_error);
   definition = creel_definition_reader_finish (&reader, ok ? &local_error : NULL);
   if (!ok)
     g_clear_pointer (&definition, creel_definition_free);
@@ -270,6 +307,7 @@ creel_definition_format (const CreelDefinition *d)
   put_list (text, "Deny", d->deny);
   put_list (text, "Bypass", d->bypass);
   put_list (text, "Credential", d->credentials);
+  put_list (text, "Publish", d->publish);
   put_number (text, "StartTimeoutSec", d->start_timeout);
   put_number (text, "Created", d->created);
   for (guint i = 0; i < d->own_credentials->len; i++)

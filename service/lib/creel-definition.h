@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include "creel-policy.h"
+#include "creel-publish.h"
 
 /* The definition of a sandbox: section [X-Creel] of the unit creel@NAME.service, read from the drop-ins that
  * systemd reads (/etc, /run, /usr/lib; creel@.service.d and creel@NAME.service.d; sorted by file name, the higher
@@ -59,6 +60,7 @@ typedef struct
   char **allow, **ask, **deny; /* the rules as texts, for editing */
   char **bypass;           /* Bypass=HOST[:PORT]: tunnelled, never intercepted */
   char **credentials;      /* Credential=NAME */
+  char **publish;          /* Publish=[[IP:]HOST:]GUEST, as creel_publish_format() writes it */
   GPtrArray *own_credentials; /* CreelCredential: sections [X-Creel-Credential NAME] of this definition */
   guint start_timeout;     /* StartTimeoutSec= seconds until the guest must have said hello; default 90 */
   gint64 created;          /* Created= usec since the epoch */
@@ -93,6 +95,9 @@ char *creel_definition_path (const char *name, gboolean ephemeral);
 gboolean creel_size_parse (const char *value, guint64 *ret, GError **error);
 /* Names that have a definition, /etc and /run; owned by the caller. */
 char **creel_definition_list (void);
+/* Only what it publishes, whatever else is wrong with it, for who makes units of it; an entry that cannot be read is
+ * left out. Empty when there is none; owned by the caller. */
+char **creel_definition_load_publish (const char *name);
 /* A credential by name: the definition's own first, then the files. */
 CreelCredential *creel_definition_find_credential (const CreelDefinition *definition, const char *name, GError **error);
 

@@ -31,6 +31,7 @@ typedef enum
   CREEL_ERROR_NO_SUCH_SESSION,   /* NoSuchSession */
   CREEL_ERROR_CANCELLED,         /* Cancelled */
   CREEL_ERROR_TIMED_OUT,         /* TimedOut */
+  CREEL_ERROR_PORT_IN_USE,       /* PortInUse: somebody else listens there */
   CREEL_ERROR_NOT_AUTHORIZED,    /* inside only: on the bus it is G_DBUS_ERROR_ACCESS_DENIED, both ways */
   CREEL_ERROR_AUTH_REQUIRED,     /* org.freedesktop.DBus.Error.InteractiveAuthorizationRequired */
   CREEL_ERROR_N_ENTRIES

@@ -54,7 +54,7 @@
 
 /* journal fields */
 #define CREEL_FIELD_SANDBOX "CREEL_SANDBOX"
-#define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, life, session, secret */
+#define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, life, session, secret, port */
 #define CREEL_FIELD_VERDICT "CREEL_VERDICT" /* allow, deny */
 #define CREEL_FIELD_REASON "CREEL_REASON"
 #define CREEL_FIELD_METHOD "CREEL_METHOD"
@@ -69,6 +69,8 @@
 #define CREEL_FIELD_BYTES_OUT "CREEL_BYTES_OUT"
 #define CREEL_FIELD_WAY "CREEL_WAY" /* proxy, transparent */
 
+#define CREEL_FIELD_PEER "CREEL_PEER"             /* who connected to a published port */
+#define CREEL_FIELD_GUEST_PORT "CREEL_GUEST_PORT" /* that it leads to */
 #define CREEL_FIELD_REQUEST "CREEL_REQUEST" /* joins the announcement and the end of one request */
 #define CREEL_FIELD_DURATION "CREEL_USEC"   /* of the whole request, in microseconds */
 
@@ -80,4 +82,5 @@
 #define CREEL_MESSAGE_REQUEST_DONE "2f5b1f6a3c0d4ee0b7c5d9a1e4620f05" /* its bytes and status */
 #define CREEL_MESSAGE_SECRET_USED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f06"
 #define CREEL_MESSAGE_SECRET_REFUSED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f07"
+#define CREEL_MESSAGE_PORT "2f5b1f6a3c0d4ee0b7c5d9a1e4620f31" /* a connection to a published port, before a byte of it is read */
 #define CREEL_MESSAGE_NO_KVM "2f5b1f6a3c0d4ee0b7c5d9a1e4620f08"

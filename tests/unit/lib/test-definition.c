@@ -92,7 +92,7 @@ test_parse (void)
                                          "# comment\n; comment\nMemory = 512M\nCPUs=3\nDisk=1G\nWorkspace=/home/a/w\n"
                                          "Workspace=/srv/ro:ro\nEnvironment=A=b c=d\nCommand=sh -c 'a  b'\n"
                                          "Preset=balanced\nAllow=example.com\nDeny=bad.example.com\n"
-                                         "Credential=openai\nCreated=5\n"
+                                         "Credential=openai\nPublish=1\nPublish=\nPublish=8080:80\nPublish=[::1]:0:81\nCreated=5\n"
                                          "[X-Creel-Credential own]\nHost=api.example.com\nHeader=X-Key\nVariable=OWN\n",
                                          &error);
 
@@ -110,6 +110,9 @@ test_parse (void)
   g_assert_cmpstr (d->allow[0], ==, "example.com");
   g_assert_cmpstr (d->deny[0], ==, "bad.example.com");
   g_assert_cmpuint (d->own_credentials->len, ==, 1);
+  g_assert_cmpuint (g_strv_length (d->publish), ==, 2);
+  g_assert_cmpstr (d->publish[0], ==, "127.0.0.1:8080:80");
+  g_assert_cmpstr (d->publish[1], ==, "[::1]:81:81");
   g_assert_cmpint (d->default_verdict, ==, CREEL_VERDICT_DENY);
 }
 
@@ -120,7 +123,7 @@ test_round_trip (void)
   g_autoptr (CreelDefinition) a = parse (MINIMAL "Memory=1G\nWorkspace=/w a:ro\nEnvironment=A=\"q\" 'x' # no comment\n"
                                                  "Command=a '' 'it'\\''s' '$x'\nPolicy=allow\nPreset=open\n"
                                                  "Allow=example.com:8443 GET,POST /x/*\nAsk=*.example.org\nDeny=10.0.0.0/8\n"
-                                                 "Bypass=pinned.example.com\nCredential=own\nStartTimeoutSec=7\n"
+                                                 "Bypass=pinned.example.com\nCredential=own\nPublish=[::]:8080:80\nStartTimeoutSec=7\n"
                                                  "[X-Creel-Credential own]\nHost=k.example.com:8443\nParameter=key\n",
                                          &error);
   g_autofree char *text = NULL;
@@ -174,6 +177,8 @@ test_bad (void)
     { MINIMAL "[X-Creel-Credential own]\nHost=*.example\nHeader=X\n", "exact host" },
     { MINIMAL "[X-Creel-Credential own]\nHost=k.example\n", "Header= or Parameter=" },
     { MINIMAL "[X-creel]\nDeny=x.example\n", "Unknown section" },
+    { MINIMAL "Publish=localhost:80:80\n", "test.conf:4" },
+    { MINIMAL "Publish=8080:80\nPublish=0.0.0.0:8080:81\n", "want the same port" },
     { MINIMAL "ImageID=sha256-zz\n", "ImageID" },
     { "Owner=1\n" MINIMAL, "outside of a section" },
     { MINIMAL "nonsense\n", "Key=Value" },
@@ -204,6 +209,24 @@ test_continuation (void)
 
   g_assert_no_error (error);
   g_assert_cmpuint (g_strv_length (d->command), ==, 3);
+}
+
+static void
+test_publish_alone (gpointer fixture, gconstpointer unused)
+{
+  g_auto (GStrv) none = creel_definition_load_publish ("none");
+  g_auto (GStrv) broken = NULL;
+  g_auto (GStrv) bad_name = creel_definition_load_publish ("../x");
+
+  g_assert_null (*none);
+  g_assert_null (*bad_name);
+  write_file ("etc/systemd/system/creel@box.service.d/50-definition.conf",
+              "[X-Creel]\nOwner=1000\nMemory=rubbish\nPublish=1\nPublish=\nPublish=8080:80\nPublish=rubbish\n[Other]\nPublish=7\n");
+  write_file ("etc/systemd/system/creel@box.service.d/60-edit.conf", "[X-Creel]\nPublish=[::1]:9000:90\n");
+  broken = creel_definition_load_publish ("box");
+  g_assert_cmpuint (g_strv_length (broken), ==, 2);
+  g_assert_cmpstr (broken[0], ==, "127.0.0.1:8080:80");
+  g_assert_cmpstr (broken[1], ==, "[::1]:9000:90");
 }
 
 static void
@@ -449,6 +472,7 @@ main (int argc, char **argv)
   g_test_add_func ("/definition/bad", test_bad);
   g_test_add_func ("/definition/continuation", test_continuation);
   g_test_add_vtable ("/definition/drop-ins", 0, NULL, setup, test_drop_ins, teardown);
+  g_test_add_vtable ("/definition/publish-alone", 0, NULL, setup, test_publish_alone, teardown);
   g_test_add_vtable ("/definition/ceiling", 0, NULL, setup, test_ceiling, teardown);
   g_test_add_vtable ("/definition/credential-files", 0, NULL, setup, test_credential_files, teardown);
   g_test_add_vtable ("/definition/shipped", 0, NULL, setup, test_shipped, teardown);
