@@ -35,6 +35,8 @@ static const struct
   { "org.creel.Creel1.Sandbox", "SetNetwork", CREEL_ACTION_CONTROL },         /* and widen-policy where it widens */
   { "org.creel.Creel1.Sandbox", "CheckNetwork", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Sandbox", "SetCredentials", CREEL_ACTION_CONTROL },     /* and use-credential for new ones */
+  { "org.creel.Creel1.Sandbox", "SetPorts", CREEL_ACTION_CONTROL },           /* and publish-port for one that others reach, or a low one */
+  { "org.creel.Creel1.Sandbox", "ListPorts", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Sandbox", "ReadConsole", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Sandbox", "ReadLog", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Session", "Resize", CREEL_ACTION_CONTROL },
@@ -65,7 +67,7 @@ typedef struct
   char *sender;
   char **actions;
   guint next;
-  GVariant *details;
+  GPtrArray *details; /* one for each action */
   gboolean interactive;
   CreelAuthFunc done;
   gpointer user_data;
@@ -78,7 +80,7 @@ finish (Check *check, GError *error)
   g_object_unref (check->bus);
   g_free (check->sender);
   g_strfreev (check->actions);
-  g_variant_unref (check->details);
+  g_ptr_array_unref (check->details);
   g_free (check);
 }
 
@@ -125,7 +127,7 @@ ask_next (Check *check)
   g_variant_builder_add (&subject, "{sv}", "name", g_variant_new_string (check->sender));
   g_dbus_connection_call (check->bus, POLKIT_NAME, POLKIT_PATH, POLKIT_INTERFACE, "CheckAuthorization",
                           g_variant_new ("((sa{sv})s@a{ss}us)", "system-bus-name", &subject,
-                                         check->actions[check->next], check->details,
+                                         check->actions[check->next], check->details->pdata[check->next],
                                          check->interactive ? POLKIT_ALLOW_INTERACTION : 0, ""),
                           G_VARIANT_TYPE ("((bba{ss}))"), G_DBUS_CALL_FLAGS_NONE,
                           check->interactive ? G_MAXINT : 25 * 1000, NULL, on_answer, check);
@@ -144,14 +146,19 @@ creel_auth_check (GDBusConnection *bus, const char *sender, uid_t uid, const cha
       done (user_data, NULL);
       return;
     }
-  for (; *actions != NULL; actions++)
-    if (!g_str_equal (*actions, CREEL_ACTION_NONE))
-      g_strv_builder_add (asked, *actions);
   check = g_new0 (Check, 1);
+  check->details = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  for (gsize i = 0; actions[i] != NULL; i++)
+    {
+      if (g_str_equal (actions[i], CREEL_ACTION_NONE))
+        continue;
+      g_strv_builder_add (asked, actions[i]);
+      g_ptr_array_add (check->details, g_variant_is_of_type (owned, G_VARIANT_TYPE ("aa{ss}")) ? g_variant_get_child_value (owned, i)
+                                                                                               : g_variant_ref (owned));
+    }
   check->bus = g_object_ref (bus);
   check->sender = g_strdup (sender);
   check->actions = g_strv_builder_end (asked);
-  check->details = g_steal_pointer (&owned);
   check->interactive = interactive;
   check->done = done;
   check->user_data = user_data;

@@ -10,6 +10,7 @@
 #define CREEL_ACTION_WIDEN_POLICY "org.creel.Creel1.widen-policy"
 #define CREEL_ACTION_USE_CREDENTIAL "org.creel.Creel1.use-credential"
 #define CREEL_ACTION_MANAGE_IMAGES "org.creel.Creel1.manage-images"
+#define CREEL_ACTION_PUBLISH_PORT "org.creel.Creel1.publish-port"
 #define CREEL_ACTION_SEE_OTHERS "org.creel.Creel1.see-others"
 
 /* Acts on nothing but the caller's own place on the bus, or tells what everybody may know. */
@@ -23,6 +24,6 @@ const char *creel_auth_effective_action (const char *action, uid_t caller, uid_t
 typedef void (*CreelAuthFunc) (gpointer user_data, GError *error);
 
 /* Asks polkit for each action in turn; done once with the first refusal, or NULL. Root is never asked about.
- * `details` is a floating a{ss} or NULL. Interactive: a dialog may be shown. No polkit, or an error of it, denies. */
+ * `details` is a floating a{ss} for all of them, or aa{ss} with one for each, or NULL. Interactive: a dialog may be shown. No polkit, or an error of it, denies. */
 void creel_auth_check (GDBusConnection *bus, const char *sender, uid_t uid, const char *const *actions,
                        GVariant *details, gboolean interactive, CreelAuthFunc done, gpointer user_data);

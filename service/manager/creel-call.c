@@ -14,6 +14,7 @@ creel_call_free (CreelCall *call)
   g_assert (call->invocation == NULL);
   if (call->free_data != NULL)
     call->free_data (call->data);
+  g_clear_pointer (&call->needs, g_ptr_array_unref);
   g_free (call->sender);
   g_free (call->node);
   g_free (call->interface);
@@ -85,6 +86,14 @@ creel_call_is_interactive (CreelCall *call)
   GDBusMessage *message = g_dbus_method_invocation_get_message (call->invocation);
 
   return (g_dbus_message_get_flags (message) & G_DBUS_MESSAGE_FLAGS_ALLOW_INTERACTIVE_AUTHORIZATION) != 0;
+}
+
+void
+creel_call_need (CreelCall *call, const char *action, GVariant *details)
+{
+  if (call->needs == NULL)
+    call->needs = g_ptr_array_new_with_free_func ((GDestroyNotify) g_variant_unref);
+  g_ptr_array_add (call->needs, g_variant_ref_sink (g_variant_new ("(s@a{ss})", action, details)));
 }
 
 gboolean

@@ -17,6 +17,7 @@ typedef struct
   GVariant *parameters; /* borrowed from the invocation */
   gpointer data;        /* what a handler carries through its steps */
   GDestroyNotify free_data;
+  GPtrArray *needs; /* of (sa{ss}), or NULL: see creel_call_need() */
 } CreelCall;
 
 /* Each answers and frees the call. */
@@ -30,6 +31,8 @@ CreelSandbox *creel_call_sandbox (CreelCall *call);
 gboolean creel_call_is_interactive (CreelCall *call);
 /* An unknown key of an a{sv} is an error: `known` are the keys with their types, "force:b". */
 gboolean creel_options_check (GVariant *options, const char *const *known, GError **error);
+/* For a CreelPrepare: an action whose question has details of its own; takes a floating a{ss}. */
+void creel_call_need (CreelCall *call, const char *action, GVariant *details);
 /* The fd of the call's only handle, owned by the caller; -1 with an error unless exactly one came. */
 int creel_call_steal_fd (CreelCall *call, guint32 index, GError **error);
 
@@ -49,6 +52,7 @@ typedef struct
 extern const CreelMethod creel_manager_methods[];
 extern const CreelMethod creel_sandbox_methods[];
 extern const CreelMethod creel_network_methods[];
+extern const CreelMethod creel_ports_methods[];
 extern const CreelMethod creel_exec_methods[];
 extern const CreelMethod creel_log_methods[];
 extern const CreelMethod creel_session_methods[];

@@ -11,6 +11,7 @@
 #include "creel-config.h"
 #include "creel-error.h"
 #include "creel-life.h"
+#include "creel-ports.h"
 #include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
 
@@ -68,6 +69,25 @@ take_workspaces (CreelDefinition *d, GVariant *options, GError **error)
                                "/ cannot be a workspace: name the folder that the sandbox shall see");
           return FALSE;
         }
+    }
+  return TRUE;
+}
+
+static gboolean
+take_ports (CreelDefinition *d, GVariant *options, GError **error)
+{
+  g_auto (GStrv) texts = NULL;
+
+  g_variant_lookup (options, "publish", "^as", &texts);
+  for (char **text = texts; text != NULL && *text != NULL; text++)
+    {
+      g_autoptr (CreelPublish) publish = creel_publish_parse (*text, error);
+      g_autofree char *canonical = NULL;
+
+      if (publish == NULL)
+        return FALSE;
+      canonical = creel_publish_format (publish);
+      creel_conf_strv_add (&d->publish, canonical);
     }
   return TRUE;
 }
@@ -149,7 +169,7 @@ creel_create_definition (const char *name, uid_t owner, GVariant *options, guint
 {
   static const char *const known[] = { "image:s", "agent:s", "workspaces:as", "memory:t", "cpus:u", "disk:t",
                                        "environment:as", "command:as", "credentials:as", "policy:s", "preset:s", "allow:as",
-                                       "deny:as", "ask:as", "bypass:as", "ephemeral:b", "start:b", NULL };
+                                       "deny:as", "ask:as", "bypass:as", "publish:as", "ephemeral:b", "start:b", NULL };
   g_autoptr (CreelDefinition) d = NULL;
   g_autoptr (CreelAgentType) agent = NULL;
   g_auto (GStrv) environment = NULL;
@@ -177,7 +197,7 @@ creel_create_definition (const char *name, uid_t owner, GVariant *options, guint
     append_new (&d->environment, environment);
   g_variant_lookup (options, "ephemeral", "b", &d->ephemeral);
   if (!take_workspaces (d, options, error) || !take_sizes (d, agent, options, host_memory, host_cpus, error) ||
-      !take_network (d, options, ret_widens, error))
+      !take_network (d, options, ret_widens, error) || !take_ports (d, options, error))
     return NULL;
   append_new (&d->allow, agent->allow);
 
@@ -241,6 +261,7 @@ gboolean
 creel_create_prepare (CreelCall *call, GStrvBuilder *actions, GError **error)
 {
   g_autoptr (GVariant) options = g_variant_get_child_value (call->parameters, 1);
+  g_auto (GStrv) guarded = NULL;
   CreelDefinition *definition;
   struct sysinfo info = { 0 };
   gboolean widens = FALSE;
@@ -262,6 +283,8 @@ creel_create_prepare (CreelCall *call, GStrvBuilder *actions, GError **error)
     g_strv_builder_add (actions, CREEL_ACTION_WIDEN_POLICY);
   if (definition->credentials[0] != NULL)
     g_strv_builder_add (actions, CREEL_ACTION_USE_CREDENTIAL);
+  guarded = creel_ports_find_guarded (definition->publish, NULL);
+  creel_ports_need (call, guarded);
   return TRUE;
 }
 

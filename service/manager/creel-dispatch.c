@@ -22,7 +22,7 @@
 static const CreelMethod *const faces[] = { creel_manager_methods, creel_sandbox_methods, creel_network_methods,
                                             creel_exec_methods,    creel_session_methods, creel_job_methods,
                                             creel_image_methods,   creel_image_make_methods, creel_agent_methods,
-                                            creel_log_methods };
+                                            creel_log_methods,     creel_ports_methods };
 
 gboolean
 creel_dispatch_is_own (uid_t uid, uid_t owner)
@@ -198,13 +198,21 @@ on_authorized (gpointer user_data, GError *error)
     method->handler (call);
 }
 
-/* What a rule of the administrator may look at. */
+/* What a rule of the administrator may look at. more: an a{ss}, or NULL. */
 static GVariant *
-polkit_details (CreelCall *call)
+polkit_details (CreelCall *call, GVariant *more)
 {
   GVariantBuilder details;
+  GVariantIter iter;
+  const char *key, *value;
 
   g_variant_builder_init (&details, G_VARIANT_TYPE ("a{ss}"));
+  if (more != NULL)
+    {
+      g_variant_iter_init (&iter, more);
+      while (g_variant_iter_next (&iter, "{&s&s}", &key, &value))
+        g_variant_builder_add (&details, "{ss}", key, value);
+    }
   g_variant_builder_add (&details, "{ss}", "verb", call->method);
   if (call->node != NULL)
     g_variant_builder_add (&details, "{ss}", "sandbox", call->node);
@@ -218,6 +226,32 @@ polkit_details (CreelCall *call)
   return g_variant_builder_end (&details);
 }
 
+/* aa{ss}, one for each action; those with details of their own are added to both. */
+static GVariant *
+all_details (CreelCall *call, GStrvBuilder *builder, char ***ret_actions)
+{
+  g_auto (GStrv) actions = g_strv_builder_end (builder);
+  GVariantBuilder details;
+
+  g_variant_builder_init (&details, G_VARIANT_TYPE ("aa{ss}"));
+  for (char **action = actions; *action != NULL; action++)
+    {
+      g_strv_builder_add (builder, *action);
+      g_variant_builder_add_value (&details, polkit_details (call, NULL));
+    }
+  for (guint i = 0; call->needs != NULL && i < call->needs->len; i++)
+    {
+      g_autoptr (GVariant) more = g_variant_get_child_value (call->needs->pdata[i], 1);
+      const char *action;
+
+      g_variant_get_child (call->needs->pdata[i], 0, "&s", &action);
+      g_strv_builder_add (builder, action);
+      g_variant_builder_add_value (&details, polkit_details (call, more));
+    }
+  *ret_actions = g_strv_builder_end (builder);
+  return g_variant_builder_end (&details);
+}
+
 /* The caller may see the object; may it do this? */
 static void
 authorize (CreelCall *call, uid_t owner)
@@ -228,6 +262,7 @@ authorize (CreelCall *call, uid_t owner)
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_auto (GStrv) actions = NULL;
   g_autoptr (GError) error = NULL;
+  GVariant *details;
 
   if (action == NULL || method == NULL)
     {
@@ -241,8 +276,8 @@ authorize (CreelCall *call, uid_t owner)
       creel_call_fail (call, error);
       return;
     }
-  actions = g_strv_builder_end (builder);
-  creel_auth_check (call->daemon->bus, call->sender, call->uid, (const char *const *) actions, polkit_details (call),
+  details = all_details (call, builder, &actions);
+  creel_auth_check (call->daemon->bus, call->sender, call->uid, (const char *const *) actions, details,
                     creel_call_is_interactive (call), on_authorized, call);
 }
 

@@ -168,6 +168,7 @@ creel_sandbox_get_properties (CreelSandbox *sandbox)
   put_list (&b, "Ask", d->ask);
   put_list (&b, "Deny", d->deny);
   put_list (&b, "Bypass", d->bypass);
+  put_list (&b, "Publish", d->publish);
   g_variant_builder_add (&b, "{sv}", "Ephemeral", g_variant_new_boolean (d->ephemeral));
   g_variant_builder_add (&b, "{sv}", "Created", g_variant_new_int64 (d->created));
   g_variant_builder_add (&b, "{sv}", "Guest", guest != NULL ? guest : g_variant_new ("a{sv}", NULL));

@@ -372,3 +372,47 @@ creel_units_get_state (CreelUnits *units, const char *unit, CreelUnitStateFunc d
                           g_variant_new ("(s)", SYSTEMD ".Unit"), G_VARIANT_TYPE ("(a{sv})"), G_DBUS_CALL_FLAGS_NONE,
                           CALL_TIMEOUT, NULL, on_unit_properties, get);
 }
+
+typedef struct
+{
+  CreelUnitListFunc done;
+  gpointer user_data;
+} List;
+
+static void
+on_list (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autofree List *list = user_data;
+  g_autoptr (GError) local_error = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &local_error);
+  g_autoptr (GHashTable) units = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr (GVariant) rows = NULL;
+  GVariantIter iter;
+  const char *unit, *state;
+
+  if (g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return; /* we are going away */
+  if (reply == NULL)
+    set_systemd_error (&error, local_error);
+  else
+    {
+      rows = g_variant_get_child_value (reply, 0);
+      g_variant_iter_init (&iter, rows);
+      while (g_variant_iter_next (&iter, "(&sss&sssouso)", &unit, NULL, NULL, &state, NULL, NULL, NULL, NULL, NULL, NULL))
+        g_hash_table_insert (units, g_strdup (unit), g_strdup (state));
+    }
+  list->done (units, list->user_data, error);
+}
+
+void
+creel_units_list (CreelUnits *units, const char *pattern, CreelUnitListFunc done, gpointer user_data)
+{
+  const char *const patterns[] = { pattern, NULL }, *const states[] = { NULL };
+  List *list = g_new0 (List, 1);
+
+  *list = (List) { done, user_data };
+  g_dbus_connection_call (units->bus, SYSTEMD, MANAGER_PATH, MANAGER, "ListUnitsByPatterns",
+                          g_variant_new ("(^as^as)", states, patterns), G_VARIANT_TYPE ("(a(ssssssouso))"), G_DBUS_CALL_FLAGS_NONE,
+                          CALL_TIMEOUT, units->cancellable, on_list, list);
+}

@@ -34,6 +34,9 @@ void creel_units_job (CreelUnits *units, const char *verb, const char *unit, Cre
 void creel_units_start_transient (CreelUnits *units, const char *unit, GVariant *properties, GUnixFDList *fds,
                                   CreelUnitFunc done, gpointer user_data);
 void creel_units_get_state (CreelUnits *units, const char *unit, CreelUnitStateFunc done, gpointer user_data);
+/* Unit -> ActiveState of the units that systemd has in memory; borrowed, and empty with an error. */
+typedef void (*CreelUnitListFunc) (GHashTable *units, gpointer user_data, GError *error);
+void creel_units_list (CreelUnits *units, const char *pattern, CreelUnitListFunc done, gpointer user_data);
 /* These answer nobody. */
 void creel_units_kill (CreelUnits *units, const char *unit, int signal);
 void creel_units_reset_failed (CreelUnits *units, const char *unit);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* systemd and polkit as creeld sees them, on a private bus. Units hold no processes. What fails is told by names:
- *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed.
+ *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed;
+ *   a port 6666 is busy. What polkit was asked for is appended to $MOCK_POLKIT.asked.
  * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
+#include <stdio.h>
 #include <string.h>
 
 static GHashTable *active; /* unit -> ActiveState */
 static GHashTable *status; /* unit -> exit status */
+static GHashTable *running; /* set of units */
 static guint next_job;
 
 static const char xml[] =
@@ -19,6 +22,7 @@ static const char xml[] =
     "<arg type='a(sa(sv))' direction='in'/><arg type='o' direction='out'/></method>"
     "<method name='DisableUnitFiles'><arg type='as' direction='in'/><arg type='b' direction='in'/><arg type='a(sss)' direction='out'/></method>"
     "<method name='KillUnit'><arg type='s' direction='in'/><arg type='s' direction='in'/><arg type='i' direction='in'/></method>"
+    "<method name='ListUnitsByPatterns'><arg type='as' direction='in'/><arg type='as' direction='in'/><arg type='a(ssssssouso)' direction='out'/></method>"
     "<method name='ResetFailedUnit'><arg type='s' direction='in'/></method>"
     "</interface>"
     "<interface name='org.freedesktop.PolicyKit1.Authority'>"
@@ -64,16 +68,41 @@ job (GDBusConnection *bus, GDBusMethodInvocation *invocation, const char *unit, 
 }
 
 static gboolean
-is_allowed (const char *action)
+is_allowed (const char *action, GVariant *details)
 {
   const char *file = g_getenv ("MOCK_POLKIT");
-  g_autofree char *text = NULL;
+  g_autofree char *text = NULL, *asked = g_strconcat (file, ".asked", NULL), *shown = g_variant_print (details, FALSE);
   g_auto (GStrv) lines = NULL;
+  FILE *log = fopen (asked, "a");
+
+  if (log != NULL)
+    {
+      fprintf (log, "%s %s\n", action, shown);
+      fclose (log);
+    }
 
   if (!g_file_get_contents (file, &text, NULL, NULL))
     return TRUE;
   lines = g_strsplit (text, "\n", -1);
   return g_strv_contains ((const char *const *) lines, action);
+}
+
+static void
+list_units (GVariant *parameters, GDBusMethodInvocation *invocation)
+{
+  g_autoptr (GVariant) patterns = g_variant_get_child_value (parameters, 1);
+  const char *pattern;
+  GVariantBuilder rows;
+  GHashTableIter iter;
+  gpointer unit;
+
+  g_variant_get_child (patterns, 0, "&s", &pattern);
+  g_variant_builder_init (&rows, G_VARIANT_TYPE ("a(ssssssouso)"));
+  g_hash_table_iter_init (&iter, running);
+  while (g_hash_table_iter_next (&iter, &unit, NULL))
+    if (g_pattern_match_simple (pattern, unit))
+      g_variant_builder_add (&rows, "(ssssssouso)", unit, "", "loaded", "active", "listening", "", "/", 0, "", "/");
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(a(ssssssouso))", &rows));
 }
 
 static void
@@ -84,10 +113,16 @@ on_call (GDBusConnection *bus, const char *sender, const char *path, const char 
 
   if (g_str_equal (method, "CheckAuthorization"))
     {
+      g_autoptr (GVariant) details = g_variant_get_child_value (parameters, 2);
       const char *action;
 
       g_variant_get_child (parameters, 1, "&s", &action);
-      g_dbus_method_invocation_return_value (invocation, g_variant_new ("((bba{ss}))", is_allowed (action), FALSE, NULL));
+      g_dbus_method_invocation_return_value (invocation, g_variant_new ("((bba{ss}))", is_allowed (action, details), FALSE, NULL));
+      return;
+    }
+  if (g_str_equal (method, "ListUnitsByPatterns"))
+    {
+      list_units (parameters, invocation);
       return;
     }
   if (g_str_equal (method, "DisableUnitFiles"))
@@ -106,12 +141,16 @@ on_call (GDBusConnection *bus, const char *sender, const char *path, const char 
   g_variant_get_child (parameters, 0, "&s", &unit);
   if (g_str_equal (method, "StopUnit"))
     {
+      g_hash_table_remove (running, unit);
       set_state (bus, unit, "inactive", 0);
       job (bus, invocation, unit, "done");
     }
   else if (g_str_equal (method, "StartUnit"))
     {
-      gboolean bad = g_str_has_prefix (unit, "creel@bad");
+      gboolean bad = g_str_has_prefix (unit, "creel@bad") || strstr (unit, ":6666:") != NULL;
+
+      if (!bad)
+        g_hash_table_add (running, g_strdup (unit));
 
       set_state (bus, unit, bad ? "failed" : "active", bad ? 70 + 13 : 0);
       job (bus, invocation, unit, bad ? "failed" : "done");
@@ -179,6 +218,7 @@ main (int argc, char **argv)
 
   g_assert_no_error (error);
   active = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  running = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   status = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   node = g_dbus_node_info_new_for_xml (xml, &error);
   g_assert_no_error (error);
