@@ -50,5 +50,3 @@ CreelCa *creel_ca_ref (CreelCa *ca) { return ca; }
 void creel_ca_unref (CreelCa *ca) {}
 GBytes *creel_ca_export (CreelCa *ca) { return g_bytes_new_static ("CERT", 4); }
 const char *creel_ca_get_certificate (CreelCa *ca) { return "CERT"; }
-CreelAudit *creel_audit_new (const char *sandbox, const char *socket_path) { return NULL; }
-void creel_audit_unref (CreelAudit *audit) {}

@@ -508,6 +508,43 @@ test_reload (Fixture *f, gconstpointer data)
   g_assert_nonnull (stand_in.policy);
 }
 
+static gboolean
+publish (GDBusConnection *peer, int fd, guint16 port, GError **error)
+{
+  g_autoptr (GUnixFDList) fds = g_unix_fd_list_new ();
+  g_autoptr (GAsyncResult) result = NULL;
+  g_autoptr (GVariant) reply = NULL;
+
+  g_assert_cmpint (g_unix_fd_list_append (fds, fd, NULL), ==, 0);
+  g_dbus_connection_call_with_unix_fd_list (peer, NULL, CREEL_GATEWAY_PATH, INTERFACE, "Publish", g_variant_new ("(hq)", 0, port), NULL,
+                                            0, 20000, fds, NULL, on_result, &result);
+  WAIT_UNTIL (result != NULL);
+  reply = g_dbus_connection_call_with_unix_fd_list_finish (peer, NULL, result, error);
+  return reply != NULL;
+}
+
+static void
+test_publish (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL);
+  g_autoptr (GSocketAddress) own = NULL;
+  g_autofree char *text = NULL;
+
+  g_assert_true (g_socket_bind (socket, any, TRUE, NULL) && g_socket_listen (socket, NULL));
+  own = g_socket_get_local_address (socket, NULL);
+  g_assert_false (publish (f->a, g_socket_get_fd (socket), 80, &error));
+  g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED);
+  g_clear_error (&error);
+  /* written by hand, and nobody said Reload */
+  text = g_strdup_printf (DEFINITION "Publish=%u:80\n", g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (own)));
+  write_definition (f, text);
+  g_assert_true (publish (f->a, g_socket_get_fd (socket), 80, &error));
+  g_assert_false (publish (f->a, g_socket_get_fd (socket), 81, &error));
+  g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED);
+}
+
 static void
 test_wrong_user (Fixture *f, gconstpointer data)
 {
@@ -651,6 +688,7 @@ main (int argc, char **argv)
   ADD ("save", set_up_ready, test_save);
   ADD ("save-lost", set_up_ready, test_save_lost);
   ADD ("reload", set_up, test_reload);
+  ADD ("publish", set_up, test_publish);
   ADD ("wrong-user", set_up, test_wrong_user);
   ADD ("broker", set_up, test_broker);
   ADD ("no-broker", set_up, test_no_broker);
