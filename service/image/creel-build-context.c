@@ -208,9 +208,8 @@ join (const char *folder, const char *name)
   return *folder != '\0' ? g_strconcat (folder, "/", name, NULL) : g_strdup (name);
 }
 
-/* Where a path ends when its links are followed, relative to the folder; NULL with errno. */
-static char *
-follow (CreelBuildContext *context, const char *path)
+char *
+creel_build_context_follow (CreelBuildContext *context, const char *path)
 {
   int fd = open_beneath (context->fd, path, O_PATH);
   g_autofree char *self = NULL;
@@ -272,7 +271,7 @@ match_rest (CreelBuildContext *context, const char *folder, char **rest, GPtrArr
       match_rest (context, path, rest + 1, found);
       return;
     }
-  real = follow (context, folder);
+  real = creel_build_context_follow (context, folder);
   names = real != NULL ? list (context, real) : NULL;
   for (guint i = 0; names != NULL && i < names->len; i++)
     {
@@ -310,12 +309,11 @@ creel_build_context_find (CreelBuildContext *context, const char *source, GError
   for (guint i = 0; i < found->len;)
     {
       char *path = found->pdata[i];
-      char *real = follow (context, path);
+      g_autofree char *real = creel_build_context_follow (context, path);
       int code = errno;
 
       if (real != NULL && is_left_out (context, path))
         {
-          g_free (real);
           if (creel_glob_is_pattern (source))
             {
               g_ptr_array_remove_index (found, i);
@@ -326,8 +324,7 @@ creel_build_context_find (CreelBuildContext *context, const char *source, GError
         }
       if (real != NULL)
         {
-          g_free (path);
-          found->pdata[i++] = real;
+          i++;
           continue;
         }
       if (code == EXDEV)

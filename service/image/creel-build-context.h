@@ -16,11 +16,14 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelBuildContext, creel_build_context_free)
 /* The Containerfile, or the Dockerfile; *ret_name says which, borrowed. */
 GBytes *creel_build_context_read_containerfile (CreelBuildContext *context, const char **ret_name, GError **error);
 
-/* The paths in the folder that one source of COPY means ("." is the folder itself): relative, clean, sorted, links
- * followed. An error when there is none, it leads out or it is left out by .dockerignore. */
+/* The paths in the folder that one source of COPY means ("" is the folder itself): relative, clean, sorted.
+ * An error when there is none, it leads out or it is left out by .dockerignore. */
 GPtrArray *creel_build_context_find (CreelBuildContext *context, const char *source, GError **error);
 
-/* Opens a path of _find or _walk, as found: no link is followed at its end. -1 with errno. */
+/* Where such a path ends when its links are followed, relative to the folder; NULL with errno, EXDEV when it leads out. */
+char *creel_build_context_follow (CreelBuildContext *context, const char *path);
+
+/* Opens a path; no link is followed at its end. -1 with errno. */
 int creel_build_context_open_path (CreelBuildContext *context, const char *path, int flags);
 
 /* `path` is below the folder, `name` below the source; `link` the target of a symbolic link, else NULL. A folder comes before what is in it. */

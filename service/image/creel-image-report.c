@@ -88,11 +88,26 @@ creel_image_report_config (CreelImageReport *self, const char *key, const char *
   write_line (self, "config %s=%s\n", key, escaped);
 }
 
+void
+creel_image_report_words (CreelImageReport *self, const char *first, const char *const *words)
+{
+  g_autoptr (GString) line = g_string_new (first);
+
+  for (; *words != NULL; words++)
+    {
+      g_string_append_c (line, ' ');
+      g_string_append_uri_escaped (line, *words, "/:=,@+", FALSE);
+    }
+  write_line (self, "%s\n", line->str);
+}
+
 const char *
 creel_image_report_code (const GError *error)
 {
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE))
     return "BadImage";
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION))
+    return "BadDefinition";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE))
     return "NoSpace";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_CANCELLED))

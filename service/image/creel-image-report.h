@@ -17,6 +17,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelImageReport, creel_image_report_free)
 void creel_image_report_progress (CreelImageReport *self, const char *phase, guint64 done,
                                   guint64 total);
 void creel_image_report_config (CreelImageReport *self, const char *key, const char *value);
+/* A line of words, each percent-encoded: an empty one is nothing between two blanks. */
+void creel_image_report_words (CreelImageReport *self, const char *first, const char *const *words);
 void creel_image_report_error (CreelImageReport *self, const GError *error);
 void creel_image_report_done (CreelImageReport *self, const char *sha256);
 

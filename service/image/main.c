@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* creel-image import | creel-image build RECIPE: see README.md for the three file descriptors. */
+/* creel-image import | build RECIPE | plan FOLDER | copy FOLDER ...: see README.md for the three file descriptors. */
+#include "creel-build-plan.h"
 #include "creel-error.h"
 #include "creel-image-build.h"
 #include "creel-image-report.h"
@@ -35,10 +36,16 @@ main (int argc, char **argv)
     good = creel_image_import (STDIN_FILENO, STDOUT_FILENO, report, &error);
   else if (argc == 3 && g_str_equal (argv[1], "build"))
     good = creel_image_build (argv[2], STDOUT_FILENO, report, &error);
+  else if (argc == 3 && g_str_equal (argv[1], "plan"))
+    good = creel_image_plan (argv[2], STDIN_FILENO, report, &error);
+  else if (argc >= 7 && g_str_equal (argv[1], "copy"))
+    good = creel_image_copy (argv[2], argv[3], argv[4], argv[5], argv + 6, STDOUT_FILENO, report, &error);
   else
     {
       fprintf (stderr, "usage: creel-image import < ARCHIVE 1<> SQUASHFS\n"
-                       "       creel-image build RECIPE 1<> SQUASHFS\n");
+                       "       creel-image build RECIPE 1<> SQUASHFS\n"
+                       "       creel-image plan FOLDER < BASE\n"
+                       "       creel-image copy FOLDER UID:GID MODE NAME SOURCE... > TAR\n");
       return 2;
     }
   if (!good)
