@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-image-archive.h"
 #include "creel-error.h"
+#include "creel-image-digest.h"
 #include "creel-image-json.h"
 
 static void
@@ -46,18 +47,48 @@ creel_image_archive_load_config (CreelImageArchive *self, GBytes *bytes, GError 
                    "The config of the image is not an object");
       return FALSE;
     }
-  self->id = g_compute_checksum_for_bytes (G_CHECKSUM_SHA256, bytes);
+  g_free (self->id);
+  self->id = creel_image_digest_of (bytes);
   return creel_image_config_load (self->config, json_node_get_object (node), error);
+}
+
+static CreelImageArchive *
+archive_new (void)
+{
+  CreelImageArchive *self = g_new0 (CreelImageArchive, 1);
+
+  self->config = creel_image_config_new ();
+  self->layers = g_ptr_array_new_with_free_func (layer_free);
+  return self;
+}
+
+CreelImageArchive *
+creel_image_archive_open_blobs (CreelImageBlobs *blobs, const char *manifest,
+                                CreelImageReport *report, GError **error)
+{
+  g_autoptr (CreelImageArchive) self = archive_new ();
+  g_autoptr (GBytes) bytes = creel_image_blobs_read (blobs, manifest, CREEL_IMAGE_JSON_MAX, error);
+
+  self->layered = TRUE;
+  self->source = creel_image_source_new_blobs (blobs, report);
+  if (bytes == NULL || !creel_image_archive_load_manifest (self, bytes, error))
+    return NULL;
+  for (guint i = 0; i < self->layers->len; i++)
+    {
+      const CreelImageLayer *layer = self->layers->pdata[i];
+
+      if (!creel_image_source_add_blob (self->source, layer->digest, error))
+        return NULL;
+    }
+  return g_steal_pointer (&self);
 }
 
 CreelImageArchive *
 creel_image_archive_open (int fd, CreelImageReport *report, GError **error)
 {
-  g_autoptr (CreelImageArchive) self = g_new0 (CreelImageArchive, 1);
+  g_autoptr (CreelImageArchive) self = archive_new ();
   gboolean is_root;
 
-  self->config = creel_image_config_new ();
-  self->layers = g_ptr_array_new_with_free_func (layer_free);
   self->source = creel_image_source_new (fd, report, error);
   if (self->source == NULL || !creel_image_source_index (self->source, &is_root, error))
     return NULL;

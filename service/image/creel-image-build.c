@@ -14,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* recipe: replaces what the archive says about itself, or NULL. */
+/* archive: NULL with error set. recipe: replaces what the archive says about itself, or NULL. */
 static gboolean
-pack (int in, int out, const CreelImageRecipe *recipe, CreelImageReport *report, GError **error)
+pack (CreelImageArchive *archive, int out, const CreelImageRecipe *recipe, CreelImageReport *report,
+      GError **error)
 {
-  g_autoptr (CreelImageArchive) archive = creel_image_archive_open (in, report, error);
   g_autoptr (CreelImageList) list = NULL;
   g_autoptr (CreelImageTree) tree = NULL;
   g_autofree char *id = NULL;
@@ -37,10 +37,31 @@ pack (int in, int out, const CreelImageRecipe *recipe, CreelImageReport *report,
 gboolean
 creel_image_import (int in, int out, CreelImageReport *report, GError **error)
 {
-  return pack (in, out, NULL, report, error);
+  g_autoptr (CreelImageArchive) archive = creel_image_archive_open (in, report, error);
+
+  return pack (archive, out, NULL, report, error);
+}
+
+gboolean
+creel_image_convert (const char *manifest, int out, CreelImageReport *report, GError **error)
+{
+  g_autoptr (CreelImageBlobs) blobs = creel_image_blobs_open (FALSE, error);
+  g_autoptr (CreelImageArchive) archive =
+      blobs != NULL ? creel_image_archive_open_blobs (blobs, manifest, report, error) : NULL;
+
+  return pack (archive, out, NULL, report, error);
 }
 
 /* ---- build ---- */
+
+static gboolean
+pack_tar (int tar, int out, const CreelImageRecipe *recipe, CreelImageReport *report,
+          GError **error)
+{
+  g_autoptr (CreelImageArchive) archive = creel_image_archive_open (tar, report, error);
+
+  return pack (archive, out, recipe, report, error);
+}
 
 static gboolean
 run_for_output (const char *const *argv, char **ret_output, GError **error)
@@ -330,7 +351,7 @@ creel_image_build (const char *name, int out, CreelImageReport *report, GError *
                    g_strerror (errno));
       return FALSE;
     }
-  good = run_mmdebstrap (recipe, tar, report, error) && pack (tar, out, recipe, report, error);
+  good = run_mmdebstrap (recipe, tar, report, error) && pack_tar (tar, out, recipe, report, error);
   close (tar);
   return good;
 }

@@ -46,8 +46,7 @@ creel_image_json_parse (GBytes *bytes, const char *what, GError **error)
       depth_is_sane (text, length) && json_parser_load_from_data (parser, text, length, NULL) &&
       json_parser_get_root (parser) != NULL)
     return json_parser_steal_root (parser);
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE, "%s in the archive is not valid JSON",
-               what);
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE, "%s is not valid JSON", what);
   return NULL;
 }
 
@@ -108,4 +107,14 @@ const char *
 creel_image_json_element_string (JsonArray *array, guint index)
 {
   return node_string (element (array, index));
+}
+
+char *
+creel_image_json_format (JsonBuilder *builder)
+{
+  g_autoptr (JsonGenerator) generator = json_generator_new ();
+  g_autoptr (JsonNode) root = json_builder_get_root (builder);
+
+  json_generator_set_root (generator, root);
+  return json_generator_to_data (generator, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* JSON out of an archive: bounded, and typed getters that return NULL for anything unexpected. */
+/* JSON out of an image: bounded, and typed getters that return NULL for anything unexpected. */
 #pragma once
 
 #include <json-glib/json-glib.h>
@@ -16,3 +16,6 @@ JsonArray *creel_image_json_array (JsonObject *object, const char *name);
 const char *creel_image_json_string (JsonObject *object, const char *name);
 JsonObject *creel_image_json_element_object (JsonArray *array, guint index);
 const char *creel_image_json_element_string (JsonArray *array, guint index);
+
+/* The text of what was built. */
+char *creel_image_json_format (JsonBuilder *builder);

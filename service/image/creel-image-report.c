@@ -101,6 +101,34 @@ creel_image_report_words (CreelImageReport *self, const char *first, const char 
   write_line (self, "%s\n", line->str);
 }
 
+void
+creel_image_report_hex (CreelImageReport *self, const char *word, const char *hex)
+{
+  if (self != NULL)
+    write_line (self, "%s %s\n", word, hex);
+}
+
+void
+creel_image_report_manifest (CreelImageReport *self, const char *hex, guint64 size,
+                             const CreelImageManifest *manifest)
+{
+  g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
+
+  if (self == NULL)
+    return;
+  write_line (self, "blob %s %" G_GUINT64_FORMAT "\n", hex, size);
+  write_line (self, "blob %s %" G_GUINT64_FORMAT "\n", manifest->config->digest,
+              manifest->config->size);
+  for (guint i = 0; i < manifest->layers->len; i++)
+    {
+      const CreelImageDescriptor *layer = manifest->layers->pdata[i];
+
+      if (g_hash_table_add (seen, layer->digest))
+        write_line (self, "blob %s %" G_GUINT64_FORMAT "\n", layer->digest, layer->size);
+    }
+  creel_image_report_hex (self, "manifest", hex);
+}
+
 const char *
 creel_image_report_code (const GError *error)
 {
@@ -110,6 +138,12 @@ creel_image_report_code (const GError *error)
     return "BadDefinition";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE))
     return "NoSpace";
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE))
+    return "NoSuchImage";
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET))
+    return "NoSuchSecret";
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_TIMED_OUT))
+    return "TimedOut";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_CANCELLED))
     return "Cancelled";
   return "Failed";

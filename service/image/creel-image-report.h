@@ -2,7 +2,7 @@
 /* The lines that the worker writes for creeld; their format is in README.md. */
 #pragma once
 
-#include <gio/gio.h>
+#include "creel-image-manifest.h"
 
 typedef struct _CreelImageReport CreelImageReport;
 
@@ -19,6 +19,11 @@ void creel_image_report_progress (CreelImageReport *self, const char *phase, gui
 void creel_image_report_config (CreelImageReport *self, const char *key, const char *value);
 /* A line of words, each percent-encoded: an empty one is nothing between two blanks. */
 void creel_image_report_words (CreelImageReport *self, const char *first, const char *const *words);
+/* A line of a word and a digest: "digest" or "manifest". */
+void creel_image_report_hex (CreelImageReport *self, const char *word, const char *hex);
+/* The blobs of an image in the store, once each, and its manifest. */
+void creel_image_report_manifest (CreelImageReport *self, const char *hex, guint64 size,
+                                  const CreelImageManifest *manifest);
 void creel_image_report_error (CreelImageReport *self, const GError *error);
 void creel_image_report_done (CreelImageReport *self, const char *sha256);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-image-source.h"
 #include "creel-error.h"
+#include "creel-image-digest.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #define BLOCK (128 * 1024)
 #define MAX_MEMBERS 10000
 #define MAX_LINKS 8
+#define BLOB_PREFIX "blobs/sha256/"
 
 typedef struct
 {
@@ -20,8 +22,9 @@ typedef struct
 
 struct _CreelImageSource
 {
-  int fd;
+  int fd;    /* or -1: blobs */
   int spool; /* the unpacked outer tar, or -1 */
+  CreelImageBlobs *blobs;
   guint64 size;
   guint64 passed; /* bytes read so far, for the progress */
   CreelImageReport *report;
@@ -36,9 +39,10 @@ struct _CreelImageReader
   CreelImageReader *outer;
   struct archive *archive;
   int fd;
+  gboolean owns_fd;
   gint64 position;
   guint8 *buffer;
-  GChecksum *checksum;
+  CreelImageDigest *checksum;
   char *digest;
   GError *error; /* of the outer reader */
 };
@@ -76,6 +80,31 @@ creel_image_source_new (int fd, CreelImageReport *report, GError **error)
   self->report = report;
   self->members = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, member_free);
   return self;
+}
+
+CreelImageSource *
+creel_image_source_new_blobs (CreelImageBlobs *blobs, CreelImageReport *report)
+{
+  CreelImageSource *self = g_new0 (CreelImageSource, 1);
+
+  self->fd = self->spool = -1;
+  self->blobs = blobs;
+  self->report = report;
+  self->members = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, member_free);
+  return self;
+}
+
+gboolean
+creel_image_source_add_blob (CreelImageSource *self, const char *hex, GError **error)
+{
+  guint64 size;
+  int fd = creel_image_blobs_get (self->blobs, hex, &size, error);
+
+  if (fd < 0)
+    return FALSE;
+  close (fd);
+  self->size += size;
+  return TRUE;
 }
 
 void
@@ -150,7 +179,7 @@ on_read (struct archive *archive, void *user_data, const void **ret_buffer)
         }
     }
   if (n > 0 && self->checksum != NULL)
-    g_checksum_update (self->checksum, self->buffer, n);
+    creel_image_digest_update (self->checksum, self->buffer, n);
   return n;
 }
 
@@ -187,19 +216,20 @@ set_archive_error (CreelImageReader *self, GError **error)
 }
 
 static CreelImageReader *
-reader_open (CreelImageSource *source, CreelImageReader *outer, int fd, gint64 offset,
-             const char *digest, gboolean raw, GError **error)
+reader_open (CreelImageSource *source, CreelImageReader *outer, int fd, gboolean owns_fd,
+             gint64 offset, const char *digest, gboolean raw, GError **error)
 {
   g_autoptr (CreelImageReader) self = g_new0 (CreelImageReader, 1);
 
   self->source = source;
   self->outer = outer;
   self->fd = fd;
+  self->owns_fd = owns_fd;
   self->position = offset;
   self->buffer = g_malloc (BLOCK);
   self->digest = g_strdup (digest);
   if (digest != NULL)
-    self->checksum = g_checksum_new (G_CHECKSUM_SHA256);
+    self->checksum = creel_image_digest_new ();
 
   /* Not support_filter_all: some of those run other programs. */
   self->archive = archive_read_new ();
@@ -232,8 +262,10 @@ creel_image_reader_free (CreelImageReader *self)
 {
   g_clear_pointer (&self->archive, archive_read_free);
   g_clear_pointer (&self->outer, creel_image_reader_free);
-  g_clear_pointer (&self->checksum, g_checksum_free);
+  g_clear_pointer (&self->checksum, creel_image_digest_free);
   g_clear_error (&self->error);
+  if (self->owns_fd)
+    close (self->fd);
   g_free (self->buffer);
   g_free (self->digest);
   g_free (self);
@@ -243,6 +275,7 @@ creel_image_reader_free (CreelImageReader *self)
 static gboolean
 check_digest (CreelImageReader *self, GError **error)
 {
+  g_autofree char *actual = NULL;
   const void *buffer;
   gssize n;
 
@@ -252,11 +285,12 @@ check_digest (CreelImageReader *self, GError **error)
     ;
   if (n < 0)
     return set_archive_error (self, error);
-  if (g_ascii_strcasecmp (g_checksum_get_string (self->checksum), self->digest) != 0)
+  actual = creel_image_digest_get (self->checksum);
+  if (!g_str_equal (actual, self->digest))
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
                    "A layer does not have the digest that the manifest promises (sha256:%.12s…): "
-                   "the archive is damaged or was changed",
+                   "it is damaged or was changed",
                    self->digest);
       return FALSE;
     }
@@ -347,7 +381,7 @@ spool (CreelImageSource *self, GError **error)
       return FALSE;
     }
   self->passed = 0;
-  reader = reader_open (self, NULL, self->fd, 0, NULL, TRUE, error);
+  reader = reader_open (self, NULL, self->fd, FALSE, 0, NULL, TRUE, error);
   if (reader == NULL || !creel_image_reader_next (reader, &entry, error))
     return FALSE;
   if (entry == NULL)
@@ -395,7 +429,7 @@ static gboolean
 index_members (CreelImageSource *self, int fd, gboolean *ret_is_root, gboolean *ret_compressed,
                GError **error)
 {
-  g_autoptr (CreelImageReader) reader = reader_open (self, NULL, fd, 0, NULL, FALSE, error);
+  g_autoptr (CreelImageReader) reader = reader_open (self, NULL, fd, FALSE, 0, NULL, FALSE, error);
   struct archive_entry *entry;
 
   g_hash_table_remove_all (self->members);
@@ -484,6 +518,14 @@ creel_image_source_has_member (CreelImageSource *self, const char *name)
   return find_member (self, name) != NULL;
 }
 
+static int
+open_blob (CreelImageSource *self, const char *name, GError **error)
+{
+  guint64 size;
+
+  return creel_image_blobs_get (self->blobs, name + strlen (BLOB_PREFIX), &size, error);
+}
+
 /* A reader of the outer tar that stands on the member. */
 static CreelImageReader *
 open_member (CreelImageSource *self, const char *name, GError **error)
@@ -500,8 +542,8 @@ open_member (CreelImageSource *self, const char *name, GError **error)
                    "The archive has no %s, which its manifest names: it is incomplete", quoted);
       return NULL;
     }
-  outer = reader_open (self, NULL, self->spool >= 0 ? self->spool : self->fd, member->offset, NULL,
-                       FALSE, error);
+  outer = reader_open (self, NULL, self->spool >= 0 ? self->spool : self->fd, FALSE, member->offset,
+                       NULL, FALSE, error);
   if (outer == NULL || !creel_image_reader_next (outer, &entry, error))
     return NULL;
   if (entry == NULL || archive_entry_filetype (entry) != AE_IFREG ||
@@ -517,11 +559,14 @@ open_member (CreelImageSource *self, const char *name, GError **error)
 GBytes *
 creel_image_source_read_member (CreelImageSource *self, const char *name, gsize max, GError **error)
 {
-  g_autoptr (CreelImageReader) reader = open_member (self, name, error);
+  g_autoptr (CreelImageReader) reader = NULL;
   g_autoptr (GByteArray) bytes = g_byte_array_new ();
   guint8 buffer[4096];
   gssize n;
 
+  if (self->blobs != NULL)
+    return creel_image_blobs_read (self->blobs, name + strlen (BLOB_PREFIX), max, error);
+  reader = open_member (self, name, error);
   if (reader == NULL)
     return NULL;
   while ((n = creel_image_reader_read (reader, buffer, sizeof buffer, error)) > 0)
@@ -548,12 +593,18 @@ creel_image_reader_new (CreelImageSource *source, const char *member, const char
   g_autoptr (CreelImageReader) outer = NULL;
   CreelImageReader *self;
 
+  if (source->blobs != NULL)
+    {
+      int fd = open_blob (source, member, error);
+
+      return fd >= 0 ? reader_open (source, NULL, fd, TRUE, 0, digest, FALSE, error) : NULL;
+    }
   if (member == NULL)
-    return reader_open (source, NULL, source->fd, 0, digest, FALSE, error);
+    return reader_open (source, NULL, source->fd, FALSE, 0, digest, FALSE, error);
   outer = open_member (source, member, error);
   if (outer == NULL)
     return NULL;
   /* The new reader owns outer from its first step, whether opening works or not. */
-  self = reader_open (source, g_steal_pointer (&outer), -1, 0, digest, FALSE, error);
+  self = reader_open (source, g_steal_pointer (&outer), -1, FALSE, 0, digest, FALSE, error);
   return self;
 }

@@ -2,6 +2,7 @@
 /* The bytes of an archive file, the members of its outer tar, and readers of a tar in it. */
 #pragma once
 
+#include "creel-image-blobs.h"
 #include "creel-image-report.h"
 
 #include <archive.h>
@@ -16,13 +17,17 @@ typedef struct _CreelImageSource CreelImageSource;
 
 /* fd: a regular file, borrowed, read with pread only; report may be NULL. */
 CreelImageSource *creel_image_source_new (int fd, CreelImageReport *report, GError **error);
+/* Blobs of the store, which stays the caller's; they are its members, named blobs/sha256/HEX. */
+CreelImageSource *creel_image_source_new_blobs (CreelImageBlobs *blobs, CreelImageReport *report);
+/* Counts a blob into the size, as one that will be read. */
+gboolean creel_image_source_add_blob (CreelImageSource *self, const char *hex, GError **error);
 void creel_image_source_free (CreelImageSource *self);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelImageSource, creel_image_source_free)
 
 /* No more progress of reading: the second pass has its own. */
 void creel_image_source_set_quiet (CreelImageSource *self);
 
-/* Size of the file as it was given. */
+/* Size of the file as it was given, or of the blobs. */
 guint64 creel_image_source_get_size (CreelImageSource *self);
 
 /* Reads the outer tar's headers, up to the first top-level name that only a root file system has:

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-image-squash.h"
 #include "creel-error.h"
+#include "creel-image-digest.h"
+#include "creel-image-process.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define BLOCK (128 * 1024)
@@ -27,15 +26,6 @@ typedef struct
 /* ---- the child ---- */
 
 static gboolean
-fail (GError **error, const char *what)
-{
-  g_set_error (error, CREEL_ERROR,
-               errno == ENOSPC || errno == EDQUOT ? CREEL_ERROR_NO_SPACE : CREEL_ERROR_FAILED,
-               "%s: %s", what, g_strerror (errno));
-  return FALSE;
-}
-
-static gboolean
 start (Squash *self, int out, GError **error)
 {
   const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
@@ -50,33 +40,16 @@ start (Squash *self, int out, GError **error)
 
   self->noise = memfd_create ("tar2sqfs", MFD_CLOEXEC);
   if (self->noise < 0 || pipe2 (pipes, O_CLOEXEC) < 0)
-    return fail (error, "Cannot start tar2sqfs");
+    return creel_image_process_fail (error, "Cannot start tar2sqfs");
   fcntl (pipes[1], F_SETPIPE_SZ, 1024 * 1024);
   self->input = pipes[1];
-  self->pid = fork ();
-  if (self->pid < 0)
-    {
-      close (pipes[0]);
-      return fail (error, "Cannot start tar2sqfs");
-    }
-  if (self->pid == 0)
-    {
-      /* Copies above all numbers that are replaced below, so that none is overwritten before it is
-       * used. */
-      int in = fcntl (pipes[0], F_DUPFD, 10), file = fcntl (out, F_DUPFD, 10),
-          noise = fcntl (self->noise, F_DUPFD, 10);
+  {
+    const int fds[] = { pipes[0], self->noise, self->noise, out };
 
-      prctl (PR_SET_PDEATHSIG, SIGKILL);
-      signal (SIGPIPE, SIG_DFL);
-      signal (SIGTERM, SIG_DFL);
-      if (in < 0 || file < 0 || noise < 0 || dup2 (in, 0) < 0 || dup2 (noise, 1) < 0 ||
-          dup2 (noise, 2) < 0 || dup2 (file, 3) < 0 || close_range (4, G_MAXUINT, 0) < 0)
-        _exit (126);
-      execvpe ("tar2sqfs", (char *const *)argv, (char *const *)environment);
-      _exit (127);
-    }
+    self->pid = creel_image_process_spawn (argv, environment, fds, G_N_ELEMENTS (fds), error);
+  }
   close (pipes[0]);
-  return TRUE;
+  return self->pid > 0;
 }
 
 /* tar2sqfs calls every failed write an I/O error, so look oneself. The file is lost anyway. */
@@ -107,12 +80,11 @@ finish (Squash *self, int out, GError **error)
   gssize n;
   int status;
 
-  while (waitpid (self->pid, &status, 0) < 0 && errno == EINTR)
-    ;
+  status = creel_image_process_wait (self->pid);
   self->pid = 0;
-  if (WIFEXITED (status) && WEXITSTATUS (status) == 0)
+  if (status == 0)
     return TRUE;
-  if (WIFEXITED (status) && WEXITSTATUS (status) == 127)
+  if (status == 127)
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
                    "tar2sqfs is not installed; install squashfs-tools-ng");
@@ -127,8 +99,8 @@ finish (Squash *self, int out, GError **error)
       return FALSE;
     }
   quoted = creel_image_quote (g_strstrip (text));
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "tar2sqfs failed (status %d): %s",
-               WIFEXITED (status) ? WEXITSTATUS (status) : -WTERMSIG (status), quoted);
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "tar2sqfs failed (status %d): %s", status,
+               quoted);
   return FALSE;
 }
 
@@ -301,7 +273,7 @@ creel_image_squash (CreelImageArchive *archive, CreelImageTree *tree, CreelImage
       written = write_tar (&self, archive, tree, list, &read_error);
       /* An unfinished tar would be packed as if it were whole. */
       if (!written && read_error != NULL)
-        kill (self.pid, SIGKILL);
+        creel_image_process_kill (self.pid);
       if (self.tar != NULL)
         {
           archive_write_fail (self.tar);
@@ -320,7 +292,7 @@ creel_image_squash (CreelImageArchive *archive, CreelImageTree *tree, CreelImage
   if (self.noise >= 0)
     close (self.noise);
   if (good && fdatasync (out) < 0)
-    return fail (error, "Cannot write the image");
+    return creel_image_process_fail (error, "Cannot write the image");
   if (good)
     creel_image_report_progress (report, "packing", self.total, self.total);
   return good;
@@ -329,7 +301,7 @@ creel_image_squash (CreelImageArchive *archive, CreelImageTree *tree, CreelImage
 char *
 creel_image_squash_digest (int fd, GError **error)
 {
-  g_autoptr (GChecksum) checksum = g_checksum_new (G_CHECKSUM_SHA256);
+  g_autoptr (CreelImageDigest) checksum = creel_image_digest_new ();
   g_autofree guint8 *buffer = g_malloc (BLOCK);
   gint64 position = 0;
   gssize n;
@@ -340,11 +312,11 @@ creel_image_squash_digest (int fd, GError **error)
         continue;
       if (n < 0)
         {
-          fail (error, "Cannot read the image back");
+          creel_image_process_fail (error, "Cannot read the image back");
           return NULL;
         }
-      g_checksum_update (checksum, buffer, n);
+      creel_image_digest_update (checksum, buffer, n);
       position += n;
     }
-  return g_strdup (g_checksum_get_string (checksum));
+  return creel_image_digest_get (checksum);
 }

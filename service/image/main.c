@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* creel-image import | build RECIPE | plan FOLDER | copy FOLDER ...: see README.md for the three file descriptors. */
+/* One step of an image job: see README.md for the modes and the three file descriptors. */
 #include "creel-build-plan.h"
 #include "creel-error.h"
 #include "creel-image-build.h"
+#include "creel-image-fetch.h"
 #include "creel-image-report.h"
-#include "creel-image-squash.h"
 #include <locale.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -20,35 +21,86 @@ on_terminate (int signal_number)
   _exit (1);
 }
 
+static gboolean
+run_import (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_import (STDIN_FILENO, STDOUT_FILENO, report, error);
+}
+
+static gboolean
+run_build (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_build (args[0], STDOUT_FILENO, report, error);
+}
+
+static gboolean
+run_fetch (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_fetch (args[0], STDIN_FILENO, report, error);
+}
+
+static gboolean
+run_convert (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_convert (args[0], STDOUT_FILENO, report, error);
+}
+
+static gboolean
+run_push (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_push (args[0], args[1], STDIN_FILENO, report, error);
+}
+
+static gboolean
+run_plan (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_plan (args[0], STDIN_FILENO, report, error);
+}
+
+static gboolean
+run_copy (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_copy (args[0], args[1], args[2], args[3], args + 4, STDOUT_FILENO, report,
+                           error);
+}
+
+static const struct
+{
+  const char *name, *help;
+  int min, max;
+  gboolean (*run) (char **args, CreelImageReport *report, GError **error);
+} modes[] = {
+  { "import", "< ARCHIVE 1<> SQUASHFS", 0, 0, run_import },
+  { "build", "RECIPE 1<> SQUASHFS", 1, 1, run_build },
+  { "plan", "FOLDER < BASE", 1, 1, run_plan },
+  { "copy", "FOLDER UID:GID MODE NAME SOURCE... > TAR", 5, G_MAXINT, run_copy },
+  { "fetch", "REFERENCE < CREDENTIAL", 1, 1, run_fetch },
+  { "convert", "MANIFEST 1<> SQUASHFS", 1, 1, run_convert },
+  { "push", "MANIFEST REFERENCE < CREDENTIAL", 2, 2, run_push },
+};
+
 int
 main (int argc, char **argv)
 {
   g_autoptr (CreelImageReport) report = creel_image_report_new (STDERR_FILENO);
   g_autoptr (GError) error = NULL;
-  gboolean good;
 
   /* Names in archives are UTF-8 or raw bytes, whatever the caller's locale is. */
   setlocale (LC_ALL, "C.UTF-8");
   signal (SIGPIPE, SIG_IGN);
   signal (SIGTERM, on_terminate);
 
-  if (argc == 2 && g_str_equal (argv[1], "import"))
-    good = creel_image_import (STDIN_FILENO, STDOUT_FILENO, report, &error);
-  else if (argc == 3 && g_str_equal (argv[1], "build"))
-    good = creel_image_build (argv[2], STDOUT_FILENO, report, &error);
-  else if (argc == 3 && g_str_equal (argv[1], "plan"))
-    good = creel_image_plan (argv[2], STDIN_FILENO, report, &error);
-  else if (argc >= 7 && g_str_equal (argv[1], "copy"))
-    good = creel_image_copy (argv[2], argv[3], argv[4], argv[5], argv + 6, STDOUT_FILENO, report, &error);
-  else
-    {
-      fprintf (stderr, "usage: creel-image import < ARCHIVE 1<> SQUASHFS\n"
-                       "       creel-image build RECIPE 1<> SQUASHFS\n"
-                       "       creel-image plan FOLDER < BASE\n"
-                       "       creel-image copy FOLDER UID:GID MODE NAME SOURCE... > TAR\n");
-      return 2;
-    }
-  if (!good)
-    creel_image_report_error (report, error);
-  return good ? 0 : 1;
+  for (guint i = 0; argc >= 2 && i < G_N_ELEMENTS (modes); i++)
+    if (g_str_equal (argv[1], modes[i].name) && argc - 2 >= modes[i].min &&
+        argc - 2 <= modes[i].max)
+      {
+        if (modes[i].run (argv + 2, report, &error))
+          return 0;
+        creel_image_report_error (report, error);
+        return 1;
+      }
+  for (guint i = 0; i < G_N_ELEMENTS (modes); i++)
+    fprintf (stderr, "%s creel-image %s %s\n", i == 0 ? "usage:" : "      ", modes[i].name,
+             modes[i].help);
+  return 2;
 }
