@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-keyring.h"
+#include "creel-keyring-private.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libsecret/secret.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -24,14 +24,6 @@ static const SecretSchema schema = {
   },
 };
 
-typedef GList ItemList;
-static void
-item_list_free (ItemList *items)
-{
-  g_list_free_full (items, g_object_unref);
-}
-G_DEFINE_AUTOPTR_CLEANUP_FUNC (ItemList, item_list_free)
-
 void
 creel_keyring_entry_free (CreelKeyringEntry *entry)
 {
@@ -41,8 +33,8 @@ creel_keyring_entry_free (CreelKeyringEntry *entry)
 }
 
 /* Not SecretService's shared instance: that one keeps a stale session when the keyring daemon was restarted. */
-static SecretService *
-open_service (GCancellable *cancellable, GError **error)
+SecretService *
+creel_keyring_open (GCancellable *cancellable, GError **error)
 {
   g_autoptr (GError) local_error = NULL;
   SecretService *service
@@ -107,6 +99,22 @@ unlock (SecretService *service, gpointer object, CreelKeyringFlags flags, GCance
   return set_locked_error (error);
 }
 
+CreelKeyringItems *
+creel_keyring_search (SecretService *service, const SecretSchema *item_schema, GHashTable *attributes,
+                      GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  CreelKeyringItems *items
+      = secret_service_search_sync (service, item_schema, attributes, SECRET_SEARCH_ALL, cancellable, &local_error);
+
+  if (local_error != NULL)
+    {
+      g_dbus_error_strip_remote_error (local_error);
+      g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "Cannot search the keyring: ");
+    }
+  return items;
+}
+
 static gboolean
 item_has_sandbox (SecretItem *item)
 {
@@ -120,16 +128,8 @@ static SecretItem *
 find_item (SecretService *service, const char *sandbox, const char *credential, GCancellable *cancellable, GError **error)
 {
   g_autoptr (GHashTable) attributes = make_attributes (sandbox, credential);
-  g_autoptr (GError) local_error = NULL;
-  g_autoptr (ItemList) items
-      = secret_service_search_sync (service, &schema, attributes, SECRET_SEARCH_ALL, cancellable, &local_error);
+  g_autoptr (CreelKeyringItems) items = creel_keyring_search (service, &schema, attributes, cancellable, error);
 
-  if (local_error != NULL)
-    {
-      g_dbus_error_strip_remote_error (local_error);
-      g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "Cannot search the keyring: ");
-      return NULL;
-    }
   for (GList *l = items; l != NULL; l = l->next)
     /* attributes that are not asked for match anything, so a key of one sandbox shows up here too */
     if (sandbox != NULL || !item_has_sandbox (l->data))
@@ -169,26 +169,15 @@ creel_keyring_seal (const char *secret, gsize length, GError **error)
 }
 
 int
-creel_keyring_lookup (const char *sandbox, const char *credential, CreelKeyringFlags flags, GCancellable *cancellable,
-                      GError **error)
+creel_keyring_read (SecretService *service, SecretItem *item, const char *what, const char *set, CreelKeyringFlags flags,
+                    GCancellable *cancellable, GError **error)
 {
-  g_autoptr (SecretService) service = open_service (cancellable, error);
-  g_autoptr (SecretItem) item = NULL;
   g_autoptr (GError) local_error = NULL;
   SecretValue *value;
-  int fd;
+  const char *secret;
+  gsize length;
+  int fd = -1;
 
-  if (service == NULL)
-    return -1;
-  if (sandbox != NULL && *sandbox != '\0')
-    item = find_item (service, sandbox, credential, cancellable, &local_error);
-  if (item == NULL && local_error == NULL)
-    item = find_item (service, NULL, credential, cancellable, &local_error);
-  if (local_error != NULL)
-    {
-      g_propagate_error (error, g_steal_pointer (&local_error));
-      return -1;
-    }
   if (item == NULL)
     {
       /* some keyrings hide what is locked: then "there is none" would send the user the wrong way */
@@ -197,8 +186,7 @@ creel_keyring_lookup (const char *sandbox, const char *credential, CreelKeyringF
       if (collection != NULL && secret_collection_get_locked (collection))
         set_locked_error (error);
       else
-        g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET,
-                     "The keyring has no key for %s; store it with: creel secret set %s", credential, credential);
+        g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET, "The keyring has no %s; store it with: creel secret set %s", what, set);
       return -1;
     }
   if (secret_item_get_locked (item) && !unlock (service, item, flags, cancellable, error))
@@ -211,31 +199,45 @@ creel_keyring_lookup (const char *sandbox, const char *credential, CreelKeyringF
         set_locked_error (error);
       return -1;
     }
-
-  gsize length;
-  const char *secret = secret_value_get (value, &length);
-
+  secret = secret_value_get (value, &length);
   if (length == 0 || length > CREEL_KEYRING_MAX_SECRET)
-    {
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET, "The key stored for %s is %s; store it again with: creel secret set %s",
-                   credential, length == 0 ? "empty" : "too long", credential);
-      fd = -1;
-    }
+    g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET, "The %s in the keyring is %s; store it again with: creel secret set %s",
+                 what, length == 0 ? "empty" : "too long", set);
   else
     fd = creel_keyring_seal (secret, length, error);
   secret_value_unref (value); /* non-pageable memory, which libsecret wipes */
   return fd;
 }
 
-gboolean
-creel_keyring_store (const char *sandbox, const char *credential, const char *secret, gsize length, CreelKeyringFlags flags,
-                     GCancellable *cancellable, GError **error)
+int
+creel_keyring_lookup (const char *sandbox, const char *credential, CreelKeyringFlags flags, GCancellable *cancellable,
+                      GError **error)
 {
-  g_autoptr (SecretService) service = open_service (cancellable, error);
+  g_autoptr (SecretService) service = creel_keyring_open (cancellable, error);
+  g_autoptr (SecretItem) item = NULL;
+  g_autofree char *what = g_strdup_printf ("key for %s", credential);
+  g_autoptr (GError) local_error = NULL;
+
+  if (service == NULL)
+    return -1;
+  if (sandbox != NULL && *sandbox != '\0')
+    item = find_item (service, sandbox, credential, cancellable, &local_error);
+  if (item == NULL && local_error == NULL)
+    item = find_item (service, NULL, credential, cancellable, &local_error);
+  if (local_error != NULL)
+    {
+      g_propagate_error (error, g_steal_pointer (&local_error));
+      return -1;
+    }
+  return creel_keyring_read (service, item, what, credential, flags, cancellable, error);
+}
+
+gboolean
+creel_keyring_write (const SecretSchema *item_schema, GHashTable *attributes, const char *label, const char *secret, gsize length,
+                     CreelKeyringFlags flags, GCancellable *cancellable, GError **error)
+{
+  g_autoptr (SecretService) service = creel_keyring_open (cancellable, error);
   g_autoptr (SecretCollection) collection = NULL;
-  g_autoptr (GHashTable) attributes = make_attributes (sandbox, credential);
-  g_autofree char *label = sandbox != NULL ? g_strdup_printf ("Creel key for %s, sandbox %s", credential, sandbox)
-                                           : g_strdup_printf ("Creel key for %s", credential);
   g_autoptr (SecretValue) value = NULL;
   g_autoptr (GError) local_error = NULL;
 
@@ -251,7 +253,7 @@ creel_keyring_store (const char *sandbox, const char *credential, const char *se
   if (secret_collection_get_locked (collection) && !unlock (service, collection, flags, cancellable, error))
     return FALSE;
   value = secret_value_new (secret, length, "text/plain");
-  if (!secret_service_store_sync (service, &schema, attributes, SECRET_COLLECTION_DEFAULT, label, value, cancellable, error))
+  if (!secret_service_store_sync (service, item_schema, attributes, SECRET_COLLECTION_DEFAULT, label, value, cancellable, error))
     {
       if (error != NULL && *error != NULL)
         g_dbus_error_strip_remote_error (*error);
@@ -262,10 +264,28 @@ creel_keyring_store (const char *sandbox, const char *credential, const char *se
 }
 
 gboolean
+creel_keyring_store (const char *sandbox, const char *credential, const char *secret, gsize length, CreelKeyringFlags flags,
+                     GCancellable *cancellable, GError **error)
+{
+  g_autoptr (GHashTable) attributes = make_attributes (sandbox, credential);
+  g_autofree char *label = sandbox != NULL ? g_strdup_printf ("Creel key for %s, sandbox %s", credential, sandbox)
+                                           : g_strdup_printf ("Creel key for %s", credential);
+
+  return creel_keyring_write (&schema, attributes, label, secret, length, flags, cancellable, error);
+}
+
+gboolean
+creel_keyring_delete (SecretService *service, SecretItem *item, CreelKeyringFlags flags, GCancellable *cancellable, GError **error)
+{
+  return (!secret_item_get_locked (item) || unlock (service, item, flags, cancellable, error)) &&
+         secret_item_delete_sync (item, cancellable, error);
+}
+
+gboolean
 creel_keyring_remove (const char *sandbox, const char *credential, CreelKeyringFlags flags, GCancellable *cancellable,
                       GError **error)
 {
-  g_autoptr (SecretService) service = open_service (cancellable, error);
+  g_autoptr (SecretService) service = creel_keyring_open (cancellable, error);
   g_autoptr (SecretItem) item = NULL;
   g_autoptr (GError) local_error = NULL;
 
@@ -283,9 +303,7 @@ creel_keyring_remove (const char *sandbox, const char *credential, CreelKeyringF
                    sandbox != NULL ? " of sandbox " : "", sandbox != NULL ? sandbox : "");
       return FALSE;
     }
-  if (secret_item_get_locked (item) && !unlock (service, item, flags, cancellable, error))
-    return FALSE;
-  return secret_item_delete_sync (item, cancellable, error);
+  return creel_keyring_delete (service, item, flags, cancellable, error);
 }
 
 static int
@@ -300,19 +318,18 @@ compare_entries (gconstpointer a, gconstpointer b)
 GPtrArray *
 creel_keyring_list (GCancellable *cancellable, GError **error)
 {
-  g_autoptr (SecretService) service = open_service (cancellable, error);
+  g_autoptr (SecretService) service = creel_keyring_open (cancellable, error);
   g_autoptr (GHashTable) none = make_attributes (NULL, NULL);
   g_autoptr (GPtrArray) entries = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_keyring_entry_free);
-  g_autoptr (ItemList) items = NULL;
+  g_autoptr (CreelKeyringItems) items = NULL;
   g_autoptr (GError) local_error = NULL;
 
   if (service == NULL)
     return NULL;
-  items = secret_service_search_sync (service, &schema, none, SECRET_SEARCH_ALL, cancellable, &local_error);
+  items = creel_keyring_search (service, &schema, none, cancellable, &local_error);
   if (local_error != NULL)
     {
-      g_dbus_error_strip_remote_error (local_error);
-      g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "Cannot read the keyring: ");
+      g_propagate_error (error, g_steal_pointer (&local_error));
       return NULL;
     }
   for (GList *l = items; l != NULL; l = l->next)
@@ -336,7 +353,7 @@ creel_keyring_list (GCancellable *cancellable, GError **error)
 gboolean
 creel_keyring_check (GCancellable *cancellable, GError **error)
 {
-  g_autoptr (SecretService) service = open_service (cancellable, error);
+  g_autoptr (SecretService) service = creel_keyring_open (cancellable, error);
   g_autoptr (SecretCollection) collection = NULL;
 
   if (service == NULL)

@@ -7,7 +7,7 @@
 #include "creel-dbus-agent.h"
 #include "creel-dbus-agentmanager.h"
 #include "creel-error.h"
-#include "creel-keyring.h"
+#include "creel-keyring-registry.h"
 #include "creel-names.h"
 
 #define LOOKUP_LIMIT_SECONDS 20 /* a prompt or a sick keyring daemon may never answer */
@@ -39,8 +39,8 @@ typedef struct
   GDBusMethodInvocation *invocation; /* NULL once answered */
   GCancellable *cancellable;
   guint timeout_id;
-  char *sandbox;
-  char *credential;
+  char *sandbox;    /* NULL: `name` is a registry */
+  char *name;
   CreelKeyringFlags flags;
 } Lookup;
 
@@ -52,7 +52,7 @@ lookup_free (Lookup *lookup)
   g_clear_object (&lookup->invocation);
   g_clear_object (&lookup->cancellable);
   g_free (lookup->sandbox);
-  g_free (lookup->credential);
+  g_free (lookup->name);
   g_free (lookup);
 }
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Lookup, lookup_free)
@@ -68,7 +68,8 @@ lookup_thread (GTask *task, gpointer source, gpointer task_data, GCancellable *c
 {
   const Lookup *lookup = task_data;
   GError *error = NULL;
-  int fd = creel_keyring_lookup (lookup->sandbox, lookup->credential, lookup->flags, cancellable, &error);
+  int fd = lookup->sandbox != NULL ? creel_keyring_lookup (lookup->sandbox, lookup->name, lookup->flags, cancellable, &error)
+                                   : creel_keyring_registry_lookup (lookup->name, lookup->flags, cancellable, &error);
 
   if (fd < 0)
     g_task_return_error (task, error);
@@ -121,6 +122,7 @@ on_looked_up (GObject *source, GAsyncResult *result, gpointer user_data)
 
   g_autoptr (GUnixFDList) fds = g_unix_fd_list_new_from_array (&fd, 1); /* takes it */
 
+  /* the two methods answer alike */
   creel_dbus_agent_complete_get_secret (self->skeleton, g_steal_pointer (&invocation), fds, g_variant_new_handle (0));
 }
 
@@ -138,17 +140,21 @@ name_is_plain (const char *name)
 }
 
 static gboolean
-on_handle_get_secret (CreelDBusAgent *skeleton, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *sandbox,
-                      const char *credential, guint flags, gpointer user_data)
+host_is_plain (const char *host)
 {
-  CreelSecretAgent *self = CREEL_SECRET_AGENT (user_data);
+  return *host != '\0' && strlen (host) <= 255 && strspn (host, "abcdefghijklmnopqrstuvwxyz0123456789.-:[]") == strlen (host);
+}
 
+/* Takes the invocation. sandbox NULL: the password of a registry. */
+static void
+look_up (CreelSecretAgent *self, GDBusMethodInvocation *invocation, const char *sandbox, const char *name, guint flags)
+{
   if (self->service_owner == NULL || g_strcmp0 (g_dbus_method_invocation_get_sender (invocation), self->service_owner) != 0)
     g_dbus_method_invocation_return_error_literal (invocation, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED,
                                                    "Only the Creel service may ask for keys");
-  else if (!name_is_plain (credential) || !name_is_plain (sandbox) || (flags & ~1U) != 0)
+  else if ((sandbox != NULL ? !name_is_plain (name) || !name_is_plain (sandbox) : !host_is_plain (name)) || (flags & ~1U) != 0)
     g_dbus_method_invocation_return_error_literal (invocation, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,
-                                                   "Invalid sandbox, credential or flags");
+                                                   "Invalid sandbox, name or flags");
   else if (self->n_lookups >= MAX_LOOKUPS)
     g_dbus_method_invocation_return_error_literal (invocation, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED,
                                                    "Too many keys are being asked for at once");
@@ -161,16 +167,31 @@ on_handle_get_secret (CreelDBusAgent *skeleton, GDBusMethodInvocation *invocatio
       lookup->invocation = invocation; /* ours from here on */
       lookup->cancellable = g_cancellable_new ();
       lookup->sandbox = g_strdup (sandbox);
-      lookup->credential = g_strdup (credential);
+      lookup->name = g_strdup (name);
       lookup->flags = flags & 1 ? CREEL_KEYRING_MAY_ASK : CREEL_KEYRING_NONE;
       lookup->timeout_id = g_timeout_add_seconds (LOOKUP_LIMIT_SECONDS, on_lookup_timeout, lookup);
       self->n_lookups++;
       task = g_task_new (self, lookup->cancellable, on_looked_up, NULL);
       g_task_set_task_data (task, lookup, (GDestroyNotify) lookup_free);
-      g_task_set_source_tag (task, on_handle_get_secret);
+      g_task_set_source_tag (task, look_up);
       g_task_set_return_on_cancel (task, TRUE); /* whatever the thread hangs in */
       g_task_run_in_thread (task, lookup_thread);
     }
+}
+
+static gboolean
+on_handle_get_secret (CreelDBusAgent *skeleton, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *sandbox,
+                      const char *credential, guint flags, gpointer user_data)
+{
+  look_up (user_data, invocation, sandbox, credential, flags);
+  return G_DBUS_METHOD_INVOCATION_HANDLED;
+}
+
+static gboolean
+on_handle_get_registry_secret (CreelDBusAgent *skeleton, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *host,
+                               guint flags, gpointer user_data)
+{
+  look_up (user_data, invocation, NULL, host, flags);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -281,6 +302,7 @@ creel_secret_agent_start (CreelSecretAgent *self, GError **error)
   g_return_val_if_fail (self->watch_id == 0, FALSE);
 
   g_signal_connect (self->skeleton, "handle-get-secret", G_CALLBACK (on_handle_get_secret), self);
+  g_signal_connect (self->skeleton, "handle-get-registry-secret", G_CALLBACK (on_handle_get_registry_secret), self);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (self->skeleton), self->system_bus, CREEL_AGENT_PATH, error))
     return FALSE;
   for (guint i = 0; i < G_N_ELEMENTS (interfaces); i++)

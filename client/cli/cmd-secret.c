@@ -7,7 +7,8 @@
 
 #include "cli-terminal.h"
 #include "creel-definition.h"
-#include "creel-keyring.h"
+#include "creel-keyring-registry.h"
+#include "creel-reference.h"
 #include "out-json.h"
 #include "out-text.h"
 
@@ -65,12 +66,85 @@ check_names (const char *credential, const char *sandbox, GError **error)
   return sandbox == NULL || creel_sandbox_name_check (sandbox, error);
 }
 
+/* From the terminal or standard input, what can stand in one line; NULL with *ret_status. Wiped and freed by the caller. */
+static char *
+read_secret (const char *prompt, const char *what, const char *arguments, gsize *ret_length, int *ret_status)
+{
+  g_autoptr (GError) error = NULL;
+  char *secret = cli_terminal_read_secret (prompt, CREEL_KEYRING_MAX_SECRET, ret_length, &error);
+
+  *ret_status = CLI_OK;
+  if (secret == NULL)
+    {
+      *ret_status = cli_fail (error);
+      return NULL;
+    }
+  if (*ret_length == 0)
+    *ret_status = cli_fail_with (CLI_USAGE, "No %s was given; type it, or pipe it in: creel secret set %s < FILE", what, arguments);
+  else
+    for (gsize i = 0; i < *ret_length && *ret_status == CLI_OK; i++)
+      if ((guchar) secret[i] < 0x20 || secret[i] == 0x7f)
+        *ret_status = cli_fail_with (CLI_USAGE, "The %s holds a control character or a second line; it goes into one header line", what);
+  if (*ret_status == CLI_OK)
+    return secret;
+  explicit_bzero (secret, *ret_length);
+  g_free (secret);
+  return NULL;
+}
+
+/* Checks --registry and what may not stand beside it; *ret_host is NULL without it. */
+static gboolean
+take_registry (const char *registry, const char *sandbox, const char *user, char **words, char **ret_host, int *ret_status)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (registry == NULL && user != NULL)
+    *ret_status = cli_fail_with (CLI_USAGE, "--username goes with --registry");
+  else if (registry == NULL && words[0] == NULL)
+    *ret_status = cli_fail_with (CLI_USAGE, "Which one? Name a credential (see creel secret ls), or --registry HOST");
+  else if (registry != NULL && (words[0] != NULL || sandbox != NULL))
+    *ret_status = cli_fail_with (CLI_USAGE, "--registry stands alone: the password of a registry is for no credential and no sandbox");
+  else if (registry != NULL && (*ret_host = creel_registry_normalize (registry, &error)) == NULL)
+    *ret_status = cli_fail (error);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static int
+set_registry (Cli *cli, const char *host, const char *user)
+{
+  CreelKeyringFlags flags = keyring_flags (cli);
+  g_autoptr (GCancellable) limit = NULL;
+  g_autoptr (GError) error = NULL;
+  g_autofree char *prompt = NULL, *arguments = NULL;
+  char *secret;
+  gsize length;
+  int status;
+
+  if (user == NULL || *user == '\0' || strpbrk (user, ":\r\n") != NULL || strlen (user) > 255)
+    return cli_fail_with (CLI_USAGE, "Whose password is it? Say --username USER, without a colon");
+  prompt = g_strdup_printf ("Password of %s for %s: ", user, host);
+  arguments = g_strdup_printf ("--registry %s --username %s", host, user);
+  secret = read_secret (prompt, "password", arguments, &length, &status);
+  if (secret == NULL)
+    return status;
+  limit = time_limit (flags);
+  if (!creel_keyring_registry_store (host, user, secret, length, flags, limit, &error))
+    status = fail_keyring (error);
+  explicit_bzero (secret, length);
+  g_free (secret);
+  return status;
+}
+
 int
 cmd_secret_set (Cli *cli, char **args)
 {
-  g_autofree char *sandbox = NULL;
+  g_autofree char *sandbox = NULL, *registry = NULL, *user = NULL, *host = NULL;
   const GOptionEntry entries[] = {
     { "sandbox", 0, 0, G_OPTION_ARG_STRING, &sandbox, NULL, NULL },
+    { "registry", 0, 0, G_OPTION_ARG_STRING, &registry, NULL, NULL },
+    { "username", 'u', 0, G_OPTION_ARG_STRING, &user, NULL, NULL },
     { NULL },
   };
   g_auto (GStrv) words = NULL;
@@ -81,31 +155,22 @@ cmd_secret_set (Cli *cli, char **args)
   CreelKeyringFlags flags = keyring_flags (cli);
   char *secret;
   gsize length;
-  gboolean stored;
   int status;
 
-  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, 1, &words, NULL, &status))
+  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 0, 1, &words, NULL, &status) ||
+      !take_registry (registry, sandbox, user, words, &host, &status))
     return status;
+  if (host != NULL)
+    return set_registry (cli, host, user);
   if (!check_names (words[0], sandbox, &error))
     return cli_fail (error);
   prompt = g_strdup_printf ("Key for %s: ", words[0]);
-  secret = cli_terminal_read_secret (prompt, CREEL_KEYRING_MAX_SECRET, &length, &error);
+  secret = read_secret (prompt, "key", words[0], &length, &status);
   if (secret == NULL)
-    return cli_fail (error);
-  status = CLI_OK;
-  if (length == 0)
-    status = cli_fail_with (CLI_USAGE, "No key was given; type it, or pipe it in: creel secret set %s < FILE", words[0]);
-  else
-    for (gsize i = 0; i < length && status == CLI_OK; i++)
-      if ((guchar) secret[i] < 0x20 || secret[i] == 0x7f)
-        status = cli_fail_with (CLI_USAGE, "The key holds a control character or a second line; a key goes into one header line");
-  if (status == CLI_OK)
-    {
-      limit = time_limit (flags);
-      stored = creel_keyring_store (sandbox, words[0], secret, length, flags, limit, &error);
-      if (!stored)
-        status = fail_keyring (error);
-    }
+    return status;
+  limit = time_limit (flags);
+  if (!creel_keyring_store (sandbox, words[0], secret, length, flags, limit, &error))
+    status = fail_keyring (error);
   explicit_bzero (secret, length);
   g_free (secret);
   if (status == CLI_OK && !cli->quiet && (known = creel_credential_load (words[0], NULL)) == NULL)
@@ -142,11 +207,28 @@ list_one (Cli *cli, JsonBuilder *builder, OutTable *table, const char *name, con
     out_table_add (table, name, stored ? "yes" : "no", sandbox != NULL ? sandbox : "all", hosts != NULL ? hosts : "(no credential file)");
 }
 
+static void
+list_registry (Cli *cli, JsonBuilder *builder, OutTable *table, const CreelKeyringRegistry *registry)
+{
+  g_autofree char *name = g_strdup_printf ("registry, user %s", registry->user);
+
+  if (cli->json)
+    {
+      json_builder_begin_object (builder);
+      out_json_string (builder, "registry", registry->host);
+      out_json_string (builder, "username", registry->user);
+      out_json_boolean (builder, "stored", TRUE);
+      json_builder_end_object (builder);
+    }
+  else
+    out_table_add (table, name, "yes", "-", registry->host);
+}
+
 int
 cmd_secret_ls (Cli *cli, char **args)
 {
   g_auto (GStrv) words = NULL, known = NULL;
-  g_autoptr (GPtrArray) stored = NULL;
+  g_autoptr (GPtrArray) stored = NULL, registries = NULL;
   g_autoptr (OutTable) table = out_table_new ("NAME", "STORED", "SANDBOX", "HOSTS", NULL);
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (GCancellable) limit = NULL;
@@ -168,6 +250,9 @@ cmd_secret_ls (Cli *cli, char **args)
   for (char **name = known; name != NULL && *name != NULL; name++)
     if (find_entry (stored, *name) == NULL)
       list_one (cli, builder, table, *name, NULL, FALSE);
+  registries = error == NULL ? creel_keyring_registry_list (limit, &error) : NULL;
+  for (guint i = 0; registries != NULL && i < registries->len; i++)
+    list_registry (cli, builder, table, registries->pdata[i]);
   json_builder_end_array (builder);
   if (cli->json)
     out_json_print (builder, TRUE);
@@ -179,9 +264,10 @@ cmd_secret_ls (Cli *cli, char **args)
 int
 cmd_secret_rm (Cli *cli, char **args)
 {
-  g_autofree char *sandbox = NULL;
+  g_autofree char *sandbox = NULL, *registry = NULL, *host = NULL;
   const GOptionEntry entries[] = {
     { "sandbox", 0, 0, G_OPTION_ARG_STRING, &sandbox, NULL, NULL },
+    { "registry", 0, 0, G_OPTION_ARG_STRING, &registry, NULL, NULL },
     { NULL },
   };
   g_auto (GStrv) words = NULL;
@@ -190,12 +276,14 @@ cmd_secret_rm (Cli *cli, char **args)
   CreelKeyringFlags flags = keyring_flags (cli);
   int status;
 
-  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, 1, &words, NULL, &status))
+  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 0, 1, &words, NULL, &status) ||
+      !take_registry (registry, sandbox, NULL, words, &host, &status))
     return status;
   limit = time_limit (flags);
-  if (!check_names (words[0], sandbox, &error))
+  if (host == NULL && !check_names (words[0], sandbox, &error))
     return cli_fail (error);
-  if (!creel_keyring_remove (sandbox, words[0], flags, limit, &error))
+  if (!(host != NULL ? creel_keyring_registry_remove (host, flags, limit, &error)
+                     : creel_keyring_remove (sandbox, words[0], flags, limit, &error)))
     return fail_keyring (error);
   return CLI_OK;
 }

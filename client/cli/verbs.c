@@ -91,14 +91,19 @@ const CliVerb cli_verbs[] = {
     "  -X, --method METHOD   of the request (default GET)\n" },
   { "secret set", cmd_secret_set,
     "Usage: creel secret set [--sandbox NAME] CREDENTIAL\n"
-    "Reads a key from the terminal, without echo, or from standard input, and\n"
-    "puts it into your keyring.\n\n"
-    "  --sandbox NAME        for this sandbox only\n" },
-  { "secret ls", cmd_secret_ls, "Usage: creel secret ls [--json]\nLists credentials and which have a key in your keyring; never a key.\n" },
+    "       creel secret set --registry HOST --username USER\n"
+    "Reads a key, or the password of a registry, from the terminal without echo or\n"
+    "from standard input, and puts it into your keyring.\n\n"
+    "  --sandbox NAME        for this sandbox only\n"
+    "  --registry HOST       for creel image pull and push\n"
+    "  -u, --username USER   the registry's user\n" },
+  { "secret ls", cmd_secret_ls, "Usage: creel secret ls [--json]\nLists credentials, which have a key in your keyring, and registries; never a key.\n" },
   { "secret rm", cmd_secret_rm,
     "Usage: creel secret rm [--sandbox NAME] CREDENTIAL\n"
-    "Removes a key from your keyring.\n\n"
-    "  --sandbox NAME        the one for this sandbox only\n" },
+    "       creel secret rm --registry HOST\n"
+    "Removes a key or a registry's password from your keyring.\n\n"
+    "  --sandbox NAME        the one for this sandbox only\n"
+    "  --registry HOST       the one for this registry\n" },
   { "image import", cmd_image_import,
     "Usage: creel image import FILE [NAME[:TAG]]\n"
     "Takes a root file system as tar, a docker-archive or an oci-archive, and\n"

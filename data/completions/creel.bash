@@ -43,7 +43,8 @@ _creel() {
     logs | 'network log') words='--follow --lines' ;;
     'network proxy') words='--allow-host --block-host --allow-cidr --block-cidr --bypass-host --policy --preset --remove --reset' ;;
     'network check') words='--method' ;;
-    'secret set' | 'secret rm') words='--sandbox' ;;
+    'secret set') words='--sandbox --registry --username' ;;
+    'secret rm') words='--sandbox --registry' ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words $globals" -- "$cur")

@@ -77,3 +77,5 @@ complete -c creel -n '__fish_seen_subcommand_from proxy' -l preset -x -a 'locked
 complete -c creel -n '__fish_seen_subcommand_from proxy' -l reset -d 'Forget all rules first'
 complete -c creel -n '__fish_seen_subcommand_from check' -s X -l method -x -d 'Of the request'
 complete -c creel -n '__fish_seen_subcommand_from secret' -l sandbox -x -a '(__creel_sandboxes)' -d 'For this one only'
+complete -c creel -n '__fish_seen_subcommand_from secret' -l registry -x -a '(__fish_print_hostnames)' -d 'Of this registry'
+complete -c creel -n '__fish_seen_subcommand_from secret; and __fish_seen_subcommand_from set' -s u -l username -x -d 'Its user'

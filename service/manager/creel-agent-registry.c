@@ -114,8 +114,9 @@ typedef struct
 {
   CreelAgentRegistry *registry;
   GPtrArray *names; /* left to ask, the next one last */
-  char *sandbox;
-  char *credential;
+  const char *method;
+  GVariant *parameters;
+  gboolean optional; /* none is no error */
   GError *error;
   CreelSecretFunc done;
   gpointer user_data;
@@ -126,10 +127,11 @@ static void ask_next (Request *request);
 static void
 request_finish (Request *request, int fd)
 {
+  if (fd < 0 && request->optional && !g_error_matches (request->error, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED))
+    g_clear_error (&request->error);
   request->done (fd, request->user_data, request->error);
   g_ptr_array_unref (request->names);
-  g_free (request->sandbox);
-  g_free (request->credential);
+  g_variant_unref (request->parameters);
   g_clear_error (&request->error);
   g_free (request);
 }
@@ -202,21 +204,22 @@ ask_next (Request *request)
     }
   name = g_ptr_array_steal_index (request->names, request->names->len - 1);
   g_dbus_connection_call_with_unix_fd_list (request->registry->daemon->bus, name, CREEL_AGENT_PATH, CREEL_BUS_NAME ".Agent",
-                                            "GetSecret", g_variant_new ("(ssu)", request->sandbox, request->credential, 0),
+                                            request->method, request->parameters,
                                             G_VARIANT_TYPE ("(h)"), G_DBUS_CALL_FLAGS_NO_AUTO_START, TIMEOUT_MS, NULL, NULL,
                                             on_secret, request);
 }
 
-void
-creel_agent_registry_get_secret (CreelAgentRegistry *registry, uid_t uid, const char *sandbox, const char *credential,
-                                 CreelSecretFunc done, gpointer user_data)
+static void
+ask (CreelAgentRegistry *registry, uid_t uid, const char *method, GVariant *parameters, gboolean optional, CreelSecretFunc done,
+     gpointer user_data)
 {
   Request *request = g_new0 (Request, 1);
 
   request->registry = registry;
   request->names = g_ptr_array_new_with_free_func (g_free);
-  request->sandbox = g_strdup (sandbox);
-  request->credential = g_strdup (credential);
+  request->method = method;
+  request->parameters = g_variant_ref_sink (parameters);
+  request->optional = optional;
   request->done = done;
   request->user_data = user_data;
   for (guint i = 0; i < registry->agents->len; i++)
@@ -227,6 +230,20 @@ creel_agent_registry_get_secret (CreelAgentRegistry *registry, uid_t uid, const 
         g_ptr_array_add (request->names, g_strdup (agent->name));
     }
   ask_next (request);
+}
+
+void
+creel_agent_registry_get_secret (CreelAgentRegistry *registry, uid_t uid, const char *sandbox, const char *credential,
+                                 CreelSecretFunc done, gpointer user_data)
+{
+  ask (registry, uid, "GetSecret", g_variant_new ("(ssu)", sandbox, credential, 0), FALSE, done, user_data);
+}
+
+void
+creel_agent_registry_get_registry_secret (CreelAgentRegistry *registry, uid_t uid, const char *host, CreelSecretFunc done,
+                                          gpointer user_data)
+{
+  ask (registry, uid, "GetRegistrySecret", g_variant_new ("(su)", host, 0), TRUE, done, user_data);
 }
 
 static void

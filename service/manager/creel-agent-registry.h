@@ -14,3 +14,6 @@ typedef void (*CreelSecretFunc) (int fd, gpointer user_data, GError *error);
 /* Asks the agents of `uid` in turn, 120 s each. The fd is passed on unread; it must be one, and sealed. */
 void creel_agent_registry_get_secret (CreelAgentRegistry *registry, uid_t uid, const char *sandbox,
                                       const char *credential, CreelSecretFunc done, gpointer user_data);
+/* The same for a registry's user and password, "USER:PASSWORD". None is no error: fd is -1 then; a keyring that is locked is. */
+void creel_agent_registry_get_registry_secret (CreelAgentRegistry *registry, uid_t uid, const char *host,
+                                               CreelSecretFunc done, gpointer user_data);

@@ -11,7 +11,7 @@
 #include "creel-dbus-agent.h"
 #include "creel-dbus-agentmanager.h"
 #include "creel-error.h"
-#include "creel-keyring.h"
+#include "creel-keyring-registry.h"
 #include "creel-names.h"
 
 typedef struct
@@ -161,14 +161,13 @@ tear_down (Fixture *f, gconstpointer unused)
   g_free (f->agent_name);
 }
 
-/* Asks the agent over `bus`; the key, or NULL with the error. */
 static char *
-ask (Fixture *f, GDBusConnection *bus, const char *sandbox, const char *credential, GError **error)
+call_agent (Fixture *f, GDBusConnection *bus, const char *method, GVariant *parameters, GError **error)
 {
   g_autoptr (GUnixFDList) fds = NULL;
   g_autoptr (GVariant) reply
-      = g_dbus_connection_call_with_unix_fd_list_sync (bus, f->agent_name, CREEL_AGENT_PATH, "org.creel.Creel1.Agent", "GetSecret",
-                                                       g_variant_new ("(ssu)", sandbox, credential, 0U), G_VARIANT_TYPE ("(h)"),
+      = g_dbus_connection_call_with_unix_fd_list_sync (bus, f->agent_name, CREEL_AGENT_PATH, "org.creel.Creel1.Agent", method,
+                                                       parameters, G_VARIANT_TYPE ("(h)"),
                                                        G_DBUS_CALL_FLAGS_NONE, 30000, NULL, &fds, NULL, error);
   char *secret = g_malloc0 (256);
   int fd, seals;
@@ -185,6 +184,19 @@ ask (Fixture *f, GDBusConnection *bus, const char *sandbox, const char *credenti
   g_assert_cmpint (pread (fd, secret, 255, 0), >=, 0);
   close (fd);
   return secret;
+}
+
+/* Asks the agent over `bus`; the key, or NULL with the error. */
+static char *
+ask (Fixture *f, GDBusConnection *bus, const char *sandbox, const char *credential, GError **error)
+{
+  return call_agent (f, bus, "GetSecret", g_variant_new ("(ssu)", sandbox, credential, 0U), error);
+}
+
+static char *
+ask_registry (Fixture *f, GDBusConnection *bus, const char *host, GError **error)
+{
+  return call_agent (f, bus, "GetRegistrySecret", g_variant_new ("(su)", host, 0U), error);
 }
 
 static void
@@ -227,6 +239,44 @@ test_secrets (Fixture *f, gconstpointer unused)
   g_assert_true (creel_keyring_remove ("box", "only", CREEL_KEYRING_NONE, NULL, &error));
   wait_for (&f->n_revoked, 1); /* what is deleted is forgotten everywhere */
   g_assert_null (ask (f, f->service, "box", "only", &gone));
+  g_assert_error (gone, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET);
+}
+
+static void
+test_registries (Fixture *f, gconstpointer unused)
+{
+  g_autoptr (GDBusConnection) stranger = connect_to (f);
+  g_autoptr (GError) error = NULL, none = NULL, denied = NULL, bad = NULL, gone = NULL;
+  g_autofree char *first = NULL, *second = NULL, *key = NULL;
+  g_autoptr (GPtrArray) list = NULL, keys = NULL;
+
+  store (NULL, "ghcr.io", "a-key-of-that-name");
+  g_assert_true (creel_keyring_registry_store ("ghcr.io", "alice", "one", 3, CREEL_KEYRING_NONE, NULL, &error));
+  first = ask_registry (f, f->service, "ghcr.io", &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (first, ==, "alice:one");
+  /* another user of the same registry takes the place of the first */
+  g_assert_true (creel_keyring_registry_store ("ghcr.io", "bob", "two", 3, CREEL_KEYRING_NONE, NULL, &error));
+  second = ask_registry (f, f->service, "ghcr.io", &error);
+  g_assert_cmpstr (second, ==, "bob:two");
+  list = creel_keyring_registry_list (NULL, &error);
+  g_assert_cmpint (list->len, ==, 1);
+  g_assert_cmpstr (((CreelKeyringRegistry *) list->pdata[0])->user, ==, "bob");
+
+  /* the two kinds do not mix */
+  key = ask (f, f->service, "box", "ghcr.io", &error);
+  g_assert_cmpstr (key, ==, "a-key-of-that-name");
+  keys = creel_keyring_list (NULL, &error);
+  g_assert_cmpint (keys->len, ==, 1);
+  g_assert_null (ask_registry (f, f->service, "localhost:5000", &none));
+  g_assert_error (none, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET);
+  g_assert_null (ask_registry (f, stranger, "ghcr.io", &denied));
+  g_assert_error (denied, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED);
+  g_assert_null (ask_registry (f, f->service, "ghcr.io/../x", &bad));
+  g_assert_error (bad, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+
+  g_assert_true (creel_keyring_registry_remove ("ghcr.io", CREEL_KEYRING_NONE, NULL, &error));
+  g_assert_false (creel_keyring_registry_remove ("ghcr.io", CREEL_KEYRING_NONE, NULL, &gone));
   g_assert_error (gone, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET);
 }
 
@@ -300,6 +350,7 @@ main (int argc, char **argv)
   (void) creel_error_quark ();
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/agent/secrets", Fixture, NULL, set_up, test_secrets, tear_down);
+  g_test_add ("/agent/registries", Fixture, NULL, set_up, test_registries, tear_down);
   g_test_add ("/agent/locked", Fixture, NULL, set_up, test_locked, tear_down);
   g_test_add ("/agent/owner", Fixture, NULL, set_up, test_owner, tear_down);
   g_test_add ("/agent/keyring-gone", Fixture, NULL, set_up, test_keyring_gone, tear_down);
