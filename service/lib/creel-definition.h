@@ -147,10 +147,12 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelImageConfig, creel_image_config_free)
 CreelImageConfig *creel_image_config_load (const char *id, GError **error);
 gboolean creel_image_id_is_valid (const char *id);
 gboolean creel_image_blob_is_valid (const char *blob); /* "HEX SIZE" */
-/* Reference (name, name:tag, id or unique id prefix) to id, by CREEL_IMAGE_DIR/references.conf. */
-char *creel_image_resolve (const char *reference, GError **error);
-/* "name" to "name:latest"; NULL with G_DBUS_ERROR_INVALID_ARGS when it is none: [host[:port]/]path[:tag], lower case path. */
-char *creel_image_reference_normalize (const char *reference, GError **error);
+/* Name (with host, tag, digest, as creel-reference has it), id or unique prefix of one to id, by CREEL_IMAGE_DIR/references.conf. */
+char *creel_image_resolve (const char *text, GError **error);
+/* The key of `references` that a name means, or NULL. Owned by the caller. */
+char *creel_image_find_name (GHashTable *references, const char *text);
+/* "name" to "name:latest"; NULL with G_DBUS_ERROR_INVALID_ARGS when it is none. */
+char *creel_image_reference_normalize (const char *text, GError **error);
 /* Reference to id, all of references.conf; owned by the caller. A missing file is an empty table. */
 GHashTable *creel_image_references_load (GError **error);
 /* The text of image.conf; strings that are not UTF-8 are an error. */

@@ -5,6 +5,7 @@
 
 #include "creel-error.h"
 #include "creel-names.h"
+#include "creel-reference.h"
 #include "creel-root.h"
 
 #define GROUP "Image"
@@ -51,33 +52,11 @@ creel_image_blob_is_valid (const char *blob)
 }
 
 char *
-creel_image_reference_normalize (const char *reference, GError **error)
+creel_image_reference_normalize (const char *text, GError **error)
 {
-  gsize length = strlen (reference);
-  const char *slash = strrchr (reference, '/');
-  const char *colon = strchr (slash != NULL ? slash : reference, ':');
-  g_autofree char *shown = NULL;
-  gboolean ok = length > 0 && length <= 255 && g_ascii_isalnum (reference[0]) && g_ascii_isalnum (reference[length - 1]);
+  g_autoptr (CreelReference) reference = creel_reference_parse (text, error);
 
-  for (gsize i = 0; ok && i < length; i++)
-    {
-      gboolean in_tag = colon != NULL && reference + i > colon;
-
-      if (!g_ascii_islower (reference[i]) && !g_ascii_isdigit (reference[i]) &&
-          strchr (in_tag ? "._-" : "._-/:", reference[i]) == NULL && !(in_tag && g_ascii_isupper (reference[i])))
-        ok = FALSE;
-      if (i > 0 && reference[i] == '/' && !g_ascii_isalnum (reference[i - 1]))
-        ok = FALSE;
-    }
-  ok = ok && (colon == NULL || strlen (colon + 1) <= 128) && strstr (reference, "..") == NULL;
-  if (ok)
-    return colon != NULL ? g_strdup (reference) : g_strconcat (reference, ":latest", NULL);
-
-  shown = g_strndup (reference, 80);
-  g_strcanon (shown, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._/:@+", '?');
-  g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,
-               "\"%s\" cannot be the name of an image: write NAME or NAME:TAG in lower case", shown);
-  return NULL;
+  return reference != NULL ? creel_reference_format (reference) : NULL;
 }
 
 GHashTable *
@@ -139,31 +118,57 @@ resolve_prefix (const char *text, gboolean *ret_ambiguous)
 }
 
 char *
-creel_image_resolve (const char *reference, GError **error)
+creel_image_find_name (GHashTable *references, const char *text)
 {
-  g_autofree char *normal = creel_image_reference_normalize (reference, NULL);
+  g_autoptr (CreelReference) reference = creel_reference_parse (text, NULL);
+  g_autofree char *registry = reference != NULL ? creel_registry_default (NULL) : NULL;
+  g_autofree char *name = reference != NULL ? creel_reference_format (reference) : NULL;
+
+  if (name != NULL && g_hash_table_contains (references, name))
+    return g_steal_pointer (&name);
+  if (registry == NULL)
+    return NULL;
+  /* what a name without a host means elsewhere, and the other way round: docker.io/x/y and x/y are one image */
+  g_free (name);
+  if (reference->host == NULL)
+    creel_reference_qualify (reference, registry);
+  else if (g_str_equal (reference->host, registry))
+    {
+      g_clear_pointer (&reference->host, g_free);
+      if (g_str_has_prefix (reference->path, "library/") && g_str_equal (registry, "docker.io"))
+        memmove (reference->path, reference->path + strlen ("library/"), strlen (reference->path + strlen ("library/")) + 1);
+    }
+  name = creel_reference_format (reference);
+  return g_hash_table_contains (references, name) ? g_steal_pointer (&name) : NULL;
+}
+
+char *
+creel_image_resolve (const char *text, GError **error)
+{
   g_autoptr (GHashTable) references = creel_image_references_load (error);
+  g_autofree char *name = references != NULL ? creel_image_find_name (references, text) : NULL;
+  g_autofree char *normal = NULL;
   gboolean ambiguous = FALSE;
-  const char *id;
   char *found;
 
   if (references == NULL)
     return NULL;
-  id = normal != NULL ? g_hash_table_lookup (references, normal) : NULL;
-  if (id != NULL)
-    return g_strdup (id);
-  found = resolve_prefix (reference, &ambiguous);
+  if (name != NULL)
+    return g_strdup (g_hash_table_lookup (references, name));
+  found = resolve_prefix (text, &ambiguous);
   if (found != NULL)
     return found;
-  if (normal == NULL && !g_str_has_prefix (reference, ID_PREFIX))
-    return creel_image_reference_normalize (reference, error);
   if (ambiguous)
-    g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE, "More than one image begins with %s", reference);
-  else
-    g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
-                 "There is no image \"%.255s\": \"creel image ls\" shows those that are here, \"creel image build shell\" and "
-                 "\"creel image import FILE\" make one",
-                 reference);
+    {
+      g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE, "More than one image begins with %s", text);
+      return NULL;
+    }
+  if (!creel_image_id_is_valid (text) && (normal = creel_image_reference_normalize (text, error)) == NULL)
+    return NULL;
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
+               "There is no image \"%.255s\": \"creel image ls\" shows those that are here, \"creel image pull %.255s\" fetches it, "
+               "\"creel image build shell\" and \"creel image import FILE\" make one",
+               text, text);
   return NULL;
 }
 
