@@ -397,5 +397,7 @@ cli_start_sandbox (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GError
     }
   if (show)
     fputs ("\r\033[K", stderr);
+  if (started)
+    cli_warn_ports (cli, sandbox);
   return started;
 }

@@ -56,6 +56,7 @@ int cmd_stop (Cli *cli, char **args);
 int cmd_restart (Cli *cli, char **args);
 int cmd_rm (Cli *cli, char **args);
 int cmd_logs (Cli *cli, char **args);
+int cmd_ports (Cli *cli, char **args);
 int cmd_network_proxy (Cli *cli, char **args);
 int cmd_network_log (Cli *cli, char **args);
 int cmd_network_check (Cli *cli, char **args);
@@ -116,12 +117,19 @@ char *cli_default_name (const char *agent, const char *workspace);
 /* Starts `sandbox` when it does not run, with a status line on a terminal. */
 gboolean cli_start_sandbox (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GError **error);
 
+/* Published ports ("127.0.0.1:8080:80", ...) in a few words, "8080->80"; NULL when there is none. Owned by the caller. */
+char *cli_format_ports (const char *const *publish);
+/* Either list may be NULL. */
+gboolean cli_set_ports (Cli *cli, CreelDBusSandbox *sandbox, char **publish, char **unpublish, GError **error);
+/* A line on stderr for each port of a running sandbox that nobody listens on. */
+void cli_warn_ports (Cli *cli, CreelDBusSandbox *sandbox);
+
 /* What create and run have in common. */
 typedef struct
 {
   char *name, *image, *memory, *disk, *policy, *preset;
   int cpus;
-  char **environment, **environment_files, **credentials, **allow;
+  char **environment, **environment_files, **credentials, **allow, **publish;
   gboolean ephemeral;
 } CliCreateOptions;
 #define CLI_CREATE_ENTRIES(o)                                                                                        \
@@ -135,6 +143,7 @@ typedef struct
   { "env-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(o).environment_files, NULL, NULL },                             \
   { "credential", 0, 0, G_OPTION_ARG_STRING_ARRAY, &(o).credentials, NULL, NULL },                                   \
   { "allow-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &(o).allow, NULL, NULL },                                         \
+  { "publish", 'p', 0, G_OPTION_ARG_STRING_ARRAY, &(o).publish, NULL, NULL },                                        \
   { "policy", 0, 0, G_OPTION_ARG_STRING, &(o).policy, NULL, NULL },                                                  \
   { "preset", 0, 0, G_OPTION_ARG_STRING, &(o).preset, NULL, NULL },                                                  \
   { "rm", 0, 0, G_OPTION_ARG_NONE, &(o).ephemeral, NULL, NULL }

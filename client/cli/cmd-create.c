@@ -19,6 +19,7 @@ cli_create_options_clear (CliCreateOptions *options)
   g_strfreev (options->environment_files);
   g_strfreev (options->credentials);
   g_strfreev (options->allow);
+  g_strfreev (options->publish);
 }
 
 static void
@@ -75,6 +76,7 @@ make_options (const CliCreateOptions *options, const char *agent, char **paths, 
   insert_strv (&dict, "environment", environment);
   insert_strv (&dict, "credentials", options->credentials);
   insert_strv (&dict, "allow", options->allow);
+  insert_strv (&dict, "publish", options->publish);
   insert_strv (&dict, "command", command);
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }

@@ -78,7 +78,10 @@ act_stop (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GVariant *optio
 static gboolean
 act_restart (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GVariant *options, GError **error)
 {
-  return CLI_CALL (cli, error, creel_dbus_sandbox_call_restart_sync (sandbox, options, CLI_FLAGS (cli), NULL, error));
+  if (!CLI_CALL (cli, error, creel_dbus_sandbox_call_restart_sync (sandbox, options, CLI_FLAGS (cli), NULL, error)))
+    return FALSE;
+  cli_warn_ports (cli, sandbox);
+  return TRUE;
 }
 
 static int

@@ -34,6 +34,7 @@ add_sandbox (JsonBuilder *builder, CreelDBusSandbox *sandbox)
   out_json_strings (builder, "ask", creel_dbus_sandbox_get_ask (sandbox));
   out_json_strings (builder, "deny", creel_dbus_sandbox_get_deny (sandbox));
   out_json_strings (builder, "bypass", creel_dbus_sandbox_get_bypass (sandbox));
+  out_json_strings (builder, "publish", creel_dbus_sandbox_get_publish (sandbox));
   out_json_boolean (builder, "ephemeral", creel_dbus_sandbox_get_ephemeral (sandbox));
   out_json_integer (builder, "created", creel_dbus_sandbox_get_created (sandbox));
   json_builder_set_member_name (builder, "guest");
@@ -63,8 +64,8 @@ cmd_ls (Cli *cli, char **args)
   g_auto (GStrv) words = NULL;
   g_autoptr (GVariant) list = NULL;
   g_autoptr (GError) error = NULL;
-  g_autoptr (OutTable) table = all ? out_table_new ("NAME", "STATE", "IMAGE", "OWNER", "WORKSPACE", NULL)
-                                   : out_table_new ("NAME", "STATE", "IMAGE", "WORKSPACE", NULL);
+  g_autoptr (OutTable) table = all ? out_table_new ("NAME", "STATE", "IMAGE", "OWNER", "PORTS", "WORKSPACE", NULL)
+                                   : out_table_new ("NAME", "STATE", "IMAGE", "PORTS", "WORKSPACE", NULL);
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   GVariantIter iter;
   const char *name, *state, *image, *path;
@@ -82,7 +83,7 @@ cmd_ls (Cli *cli, char **args)
     {
       g_autoptr (CreelDBusSandbox) sandbox = NULL;
       const char *const *workspaces = NULL;
-      g_autofree char *workspace = NULL, *owner = NULL;
+      g_autofree char *workspace = NULL, *owner = NULL, *ports = NULL;
 
       if (cli->quiet && !cli->json)
         {
@@ -100,6 +101,7 @@ cmd_ls (Cli *cli, char **args)
             }
           workspaces = creel_dbus_sandbox_get_workspaces (sandbox);
           workspace = workspaces != NULL ? g_strjoinv (", ", (char **) workspaces) : NULL;
+          ports = cli_format_ports (creel_dbus_sandbox_get_publish (sandbox));
         }
       if (cli->json)
         {
@@ -112,9 +114,9 @@ cmd_ls (Cli *cli, char **args)
         }
       owner = user_name (uid);
       if (all)
-        out_table_add (table, name, state, image, owner, workspace);
+        out_table_add (table, name, state, image, owner, ports, workspace);
       else
-        out_table_add (table, name, state, image, workspace);
+        out_table_add (table, name, state, image, ports, workspace);
     }
   json_builder_end_array (builder);
   if (cli->json)
@@ -177,6 +179,7 @@ print_sandbox (CreelDBusSandbox *sandbox)
   print_list ("  ask", creel_dbus_sandbox_get_ask (sandbox));
   print_list ("  deny", creel_dbus_sandbox_get_deny (sandbox));
   print_list ("  bypass", creel_dbus_sandbox_get_bypass (sandbox));
+  print_list ("Ports", creel_dbus_sandbox_get_publish (sandbox));
   if (creel_dbus_sandbox_get_ephemeral (sandbox))
     print_line ("Ephemeral", "yes, removed when it stops");
   if (guest != NULL && g_variant_lookup (guest, "kernel", "&s", &text))

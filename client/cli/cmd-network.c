@@ -178,6 +178,46 @@ cmd_network_check (Cli *cli, char **args)
   return g_str_equal (verdict, "allow") ? CLI_OK : CLI_FAILED;
 }
 
+/* A connection from outside to a published port. */
+static void
+print_port (Cli *cli, GVariant *entry)
+{
+  static const struct
+  {
+    const char *field, *name;
+  } fields[] = {
+    { CREEL_FIELD_HOST, "host" }, { CREEL_FIELD_PORT, "port" }, { CREEL_FIELD_GUEST_PORT, "guest_port" }, { CREEL_FIELD_PEER, "peer" },
+  };
+  const char *values[G_N_ELEMENTS (fields)];
+
+  for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+    values[i] = cli_journal_get (entry, fields[i].field);
+  if (cli->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      out_json_integer (builder, "time", cli_journal_time (entry));
+      out_json_string (builder, "event", "port");
+      for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+        if (values[i] != NULL)
+          out_json_string (builder, fields[i].name, values[i]);
+      json_builder_end_object (builder);
+      out_json_print (builder, FALSE);
+    }
+  else
+    {
+      g_autofree char *when = out_time (cli_journal_time (entry));
+      g_autofree char *line = g_strdup_printf ("%s port  %s:%s from %s, port %s of the guest", when, values[0] != NULL ? values[0] : "?",
+                                               values[1] != NULL ? values[1] : "?", values[3] != NULL ? values[3] : "?",
+                                               values[2] != NULL ? values[2] : "?");
+      g_autofree char *safe = out_printable (line, -1, FALSE);
+
+      puts (safe);
+    }
+  fflush (stdout);
+}
+
 static void
 print_request (GVariant *entry, gpointer user_data)
 {
@@ -195,6 +235,11 @@ print_request (GVariant *entry, gpointer user_data)
   const char *message_id = cli_journal_get (entry, "MESSAGE_ID");
   gboolean done = g_strcmp0 (message_id, CREEL_MESSAGE_REQUEST_DONE) == 0;
 
+  if (g_strcmp0 (cli_journal_get (entry, CREEL_FIELD_EVENT), "port") == 0)
+    {
+      print_port (cli, entry);
+      return;
+    }
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
     values[i] = cli_journal_get (entry, fields[i].field);
   if (cli->json)

@@ -172,7 +172,9 @@ cmd_run (Cli *cli, char **args)
     return cli_fail (error);
   if (!cli->quiet && !detach && isatty (STDERR_FILENO))
     say_reach (name, sandbox);
-  if (!cli_start_sandbox (cli, sandbox, name, &error))
+  /* one that is there already gets them too */
+  if ((!created && options.publish != NULL && !cli_set_ports (cli, sandbox, options.publish, NULL, &error)) ||
+      !cli_start_sandbox (cli, sandbox, name, &error))
     status = cli_fail (error);
   else if (detach)
     {

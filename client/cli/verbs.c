@@ -15,6 +15,7 @@
   "  --env-file FILE       the same, one a line\n"                                \
   "  --credential NAME     a key it may use, see creel secret; repeatable\n"      \
   "  --allow-host RULE     a host it may reach; repeatable\n"                     \
+  "  -p, --publish PORT    a port that leads into it, see creel ports; repeatable\n" \
   "  --policy allow|deny   what holds for hosts that no rule names\n"             \
   "  --preset PRESET       locked, balanced or open\n"
 
@@ -65,6 +66,14 @@ const CliVerb cli_verbs[] = {
     "Shows what the journal has on a sandbox, and the end of its console.\n\n"
     "  -f, --follow          go on with what comes\n"
     "  -n, --lines LINES     how many of the journal (default 50; -1: all)\n" },
+  { "ports", cmd_ports,
+    "Usage: creel ports [-p PORT] [--unpublish PORT] [--json] NAME\n"
+    "Leads TCP ports of this machine into a sandbox, at once and for good; without\n"
+    "an option, lists them. To publish, a PORT is [[IP:]HOST:]GUEST: without IP the\n"
+    "loopback, which all users of this machine can reach; without HOST the same\n"
+    "number as GUEST. Other addresses, and ports below 1024, need authorisation.\n\n"
+    "  -p, --publish PORT    publish it; repeatable\n"
+    "  --unpublish PORT      close it: [IP:]HOST[:GUEST]; repeatable\n" },
   { "network proxy", cmd_network_proxy,
     "Usage: creel network proxy NAME [OPTION...]\n"
     "Changes what a sandbox may reach, at once and for good; without an option,\n"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of creel(1)
-set -l verbs create run exec ls inspect start stop restart rm logs network secret image doctor version help
+set -l verbs create run exec ls inspect start stop restart rm logs ports network secret image doctor version help
 
 function __creel_sandboxes
     creel ls --quiet 2>/dev/null
@@ -9,7 +9,7 @@ function __creel_images
     creel image ls --quiet 2>/dev/null
 end
 function __creel_first
-    not __fish_seen_subcommand_from create run exec ls inspect start stop restart rm logs network secret image doctor version help
+    not __fish_seen_subcommand_from create run exec ls inspect start stop restart rm logs ports network secret image doctor version help
 end
 
 complete -c creel -f
@@ -27,6 +27,7 @@ complete -c creel -n __creel_first -a stop -d 'Stop sandboxes'
 complete -c creel -n __creel_first -a restart -d 'Restart sandboxes'
 complete -c creel -n __creel_first -a rm -d 'Remove sandboxes'
 complete -c creel -n __creel_first -a logs -d 'What happened to a sandbox'
+complete -c creel -n __creel_first -a ports -d 'Ports that lead into a sandbox'
 complete -c creel -n __creel_first -a network -d 'What a sandbox may reach'
 complete -c creel -n __creel_first -a secret -d 'Keys in your keyring'
 complete -c creel -n __creel_first -a image -d 'Images of sandboxes'
@@ -34,7 +35,7 @@ complete -c creel -n __creel_first -a doctor -d 'What is missing here'
 complete -c creel -n __creel_first -a version -d 'Show versions'
 complete -c creel -n __creel_first -a help -d 'Explain a verb'
 complete -c creel -n '__fish_seen_subcommand_from help' -a "$verbs"
-complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm logs proxy log check' -a '(__creel_sandboxes)'
+complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm logs ports proxy log check' -a '(__creel_sandboxes)'
 complete -c creel -n '__fish_seen_subcommand_from network; and not __fish_seen_subcommand_from proxy log check' -a 'proxy log check'
 complete -c creel -n '__fish_seen_subcommand_from secret; and not __fish_seen_subcommand_from set ls rm' -a 'set ls rm'
 complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_subcommand_from import build ls inspect rm' -a 'import build ls inspect rm'
@@ -52,6 +53,7 @@ for verb in create run
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l env-file -r -F -d 'File of variables'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l credential -x -d 'A key it may use'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l allow-host -x -d 'A host it may reach'
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -s p -l publish -x -d 'A port that leads into it'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l policy -x -a 'allow deny' -d 'For hosts that no rule names'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l preset -x -a 'locked balanced open' -d 'Rules'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l rm -d 'Remove it when it stops'
@@ -69,6 +71,8 @@ complete -c creel -n '__fish_seen_subcommand_from stop restart' -s t -l time -x 
 complete -c creel -n '__fish_seen_subcommand_from rm' -s f -l force -d 'Stop them first'
 complete -c creel -n '__fish_seen_subcommand_from logs log' -s f -l follow -d 'Go on with what comes'
 complete -c creel -n '__fish_seen_subcommand_from logs log' -s n -l lines -x -d 'How many'
+complete -c creel -n '__fish_seen_subcommand_from ports' -s p -l publish -x -d 'Publish it'
+complete -c creel -n '__fish_seen_subcommand_from ports' -l unpublish -x -d 'Close it'
 for option in allow-host block-host allow-cidr block-cidr bypass-host remove
     complete -c creel -n '__fish_seen_subcommand_from proxy' -l $option -x
 end

@@ -63,7 +63,8 @@ match_sandbox (sd_journal *journal, const char *name, CreelLogKind kind)
   if (kind == CREEL_LOG_NETWORK)
     {
       r = r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_REQUEST);
-      return r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_REQUEST_DONE);
+      r = r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_REQUEST_DONE);
+      return r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_PORT);
     }
   r = r < 0 ? r : sd_journal_add_disjunction (journal);
   r = r < 0 ? r : match (journal, "_SYSTEMD_UNIT=creel@%s.service", name);
@@ -102,7 +103,7 @@ get_time (sd_journal *journal)
 static GVariant *
 make_entry (sd_journal *journal, CreelLogKind kind, gsize *bytes)
 {
-  static const char request[] = CREEL_FIELD_EVENT "=request";
+  static const char *const network[] = { CREEL_FIELD_EVENT "=request", CREEL_FIELD_EVENT "=port" };
   g_autofree char *time = g_strdup_printf ("%" G_GINT64_FORMAT, get_time (journal));
   g_autoptr (GVariant) entry = NULL;
   GVariantBuilder builder;
@@ -110,9 +111,10 @@ make_entry (sd_journal *journal, CreelLogKind kind, gsize *bytes)
   size_t length;
   guint n = 0;
 
-  if (kind == CREEL_LOG_LIFE && sd_journal_get_data (journal, CREEL_FIELD_EVENT, &data, &length) >= 0 &&
-      length == strlen (request) && memcmp (data, request, length) == 0)
-    return NULL;
+  if (kind == CREEL_LOG_LIFE && sd_journal_get_data (journal, CREEL_FIELD_EVENT, &data, &length) >= 0)
+    for (guint i = 0; i < G_N_ELEMENTS (network); i++)
+      if (length == strlen (network[i]) && memcmp (data, network[i], length) == 0)
+        return NULL;
   g_variant_builder_init (&builder, G_VARIANT_TYPE ("a{ss}"));
   g_variant_builder_add (&builder, "{ss}", "__REALTIME_TIMESTAMP", time);
   SD_JOURNAL_FOREACH_DATA (journal, data, length)

@@ -19,6 +19,7 @@
 #include "creel-error.h"
 #include "creel-log-reader.h"
 #include "creel-names.h"
+#include "creel-publish.h"
 
 typedef struct
 {
@@ -266,6 +267,58 @@ on_set_network (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, GV
 }
 
 static gboolean
+on_set_ports (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, GVariant *changes, gpointer user_data)
+{
+  g_autofree const char **publish = NULL, **unpublish = NULL;
+  g_autoptr (CreelPublish) port = NULL;
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *list[] = { NULL, NULL };
+
+  g_variant_lookup (changes, "publish", "^a&s", &publish);
+  g_variant_lookup (changes, "unpublish", "^a&s", &unpublish);
+  if (publish != NULL && (port = creel_publish_parse (publish[0], &error)) == NULL)
+    g_dbus_method_invocation_return_gerror (invocation, error);
+  else if (port != NULL && port->port == 6666)
+    refuse (invocation, CREEL_ERROR_PORT_IN_USE, "Port 127.0.0.1:6666 is in use by another program");
+  else
+    {
+      list[0] = text = port != NULL ? creel_publish_format (port) : NULL;
+      creel_dbus_sandbox_set_publish (sandbox, list);
+      g_dbus_interface_skeleton_flush (G_DBUS_INTERFACE_SKELETON (sandbox));
+      creel_dbus_sandbox_complete_set_ports (sandbox, invocation);
+    }
+  return TRUE;
+}
+
+/* port 7777 is busy once it runs */
+static gboolean
+on_list_ports (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, gpointer user_data)
+{
+  const char *const *publish = creel_dbus_sandbox_get_publish (sandbox);
+  gboolean runs = g_str_equal (creel_dbus_sandbox_get_state (sandbox), "running");
+  GVariantBuilder list;
+
+  g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
+  for (; publish != NULL && *publish != NULL; publish++)
+    {
+      g_autoptr (CreelPublish) port = creel_publish_parse (*publish, NULL);
+      g_autofree char *address = g_inet_address_to_string (port->address);
+      gboolean bad = runs && port->port == 7777;
+
+      g_variant_builder_open (&list, G_VARIANT_TYPE ("a{sv}"));
+      g_variant_builder_add (&list, "{sv}", "address", g_variant_new_string (address));
+      g_variant_builder_add (&list, "{sv}", "port", g_variant_new_uint16 (port->port));
+      g_variant_builder_add (&list, "{sv}", "guest-port", g_variant_new_uint16 (port->guest));
+      g_variant_builder_add (&list, "{sv}", "state", g_variant_new_string (!runs ? "stopped" : bad ? "failed" : "listening"));
+      g_variant_builder_add (&list, "{sv}", "problem", g_variant_new_string (bad ? "Port 7777 is in use by another program" : ""));
+      g_variant_builder_close (&list);
+    }
+  creel_dbus_sandbox_complete_list_ports (sandbox, invocation, g_variant_builder_end (&list));
+  return TRUE;
+}
+
+static gboolean
 on_check_network (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, const char *url, const char *method, gpointer user_data)
 {
   GVariantDict decision;
@@ -312,7 +365,9 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
 {
   CreelDBusSandbox *sandbox = creel_dbus_sandbox_skeleton_new ();
   g_autofree char *unit = g_strdup_printf ("creel@%s.service", name), *escaped = g_dbus_escape_object_path (name);
-  g_autofree const char **workspaces = NULL, **allow = NULL, **command = NULL, **credentials = NULL;
+  g_autofree const char **workspaces = NULL, **allow = NULL, **command = NULL, **credentials = NULL, **publish = NULL;
+  g_autoptr (GStrvBuilder) ports = g_strv_builder_new ();
+  g_auto (GStrv) canonical = NULL;
   const char *const none[] = { NULL }, *const shell[] = { "cat", NULL };
   char *path = g_strdup_printf (CREEL_SANDBOX_PATH "/%s", escaped);
   guint64 memory = 2UL << 30;
@@ -322,6 +377,15 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
   g_variant_lookup (options, "allow", "^a&s", &allow);
   g_variant_lookup (options, "command", "^a&s", &command);
   g_variant_lookup (options, "credentials", "^a&s", &credentials);
+  g_variant_lookup (options, "publish", "^a&s", &publish);
+  for (const char **text = publish; text != NULL && *text != NULL; text++)
+    {
+      g_autoptr (CreelPublish) port = creel_publish_parse (*text, NULL);
+      g_autofree char *formatted = creel_publish_format (port);
+
+      g_strv_builder_add (ports, formatted);
+    }
+  canonical = g_strv_builder_end (ports);
   g_variant_lookup (options, "memory", "t", &memory);
   g_variant_lookup (options, "ephemeral", "b", &ephemeral);
   g_object_set (sandbox, "name", name, "owner", getuid (), "state", "stopped", "status-text", "", "unit", unit, "agent",
@@ -330,7 +394,7 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
                 "environment", none, "command", command != NULL ? command : (const char **) shell, "credentials",
                 credentials != NULL ? credentials : (const char **) none, "policy", lookup (options, "policy", "deny"), "preset",
                 lookup (options, "preset", ""), "allow", allow != NULL ? allow : (const char **) none, "ask", none, "deny", none, "bypass",
-                none, "ephemeral", ephemeral, "created", (gint64) 1700000000 * G_USEC_PER_SEC, "guest", g_variant_new ("a{sv}", NULL), NULL);
+                none, "publish", canonical, "ephemeral", ephemeral, "created", (gint64) 1700000000 * G_USEC_PER_SEC, "guest", g_variant_new ("a{sv}", NULL), NULL);
   g_signal_connect (sandbox, "handle-exec", G_CALLBACK (on_exec), fake);
   g_signal_connect (sandbox, "handle-capture", G_CALLBACK (on_capture), fake);
   g_signal_connect (sandbox, "handle-start", G_CALLBACK (on_start), fake);
@@ -340,6 +404,8 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
   g_signal_connect (sandbox, "handle-set-network", G_CALLBACK (on_set_network), fake);
   g_signal_connect (sandbox, "handle-read-console", G_CALLBACK (on_read_console), fake);
   g_signal_connect (sandbox, "handle-read-log", G_CALLBACK (on_read_log), fake);
+  g_signal_connect (sandbox, "handle-set-ports", G_CALLBACK (on_set_ports), fake);
+  g_signal_connect (sandbox, "handle-list-ports", G_CALLBACK (on_list_ports), fake);
   g_signal_connect (sandbox, "handle-check-network", G_CALLBACK (on_check_network), fake);
   g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (sandbox), fake->bus, path, NULL);
   g_hash_table_insert (fake->sandboxes, g_strdup (name), sandbox);

@@ -84,7 +84,7 @@ golden (const char *name, const char *line)
 static void
 test_outputs (void)
 {
-  g_assert_cmpint (run ("create --name box --memory 1.5G --allow-host example.com shell . /tmp:ro"), ==, 0);
+  g_assert_cmpint (run ("create --name box --memory 1.5G --allow-host example.com -p 8080:80 -p [::1]:9000:90 shell . /tmp:ro"), ==, 0);
   golden ("ls", "ls");
   golden ("ls-json", "ls --json");
   golden ("inspect", "inspect box");
@@ -93,6 +93,16 @@ test_outputs (void)
   golden ("network-show", "network proxy box");
   golden ("network-localhost", "network proxy box --allow-host localhost --block-cidr 10.0.0.0/8 --policy deny");
   golden ("network-show-json", "network proxy --json box");
+  golden ("ports", "ports box");
+  golden ("ports-json", "ports --json box");
+  golden ("ports-publish", "ports box --publish 7777:80");
+  golden ("ports-failed", "ports box");
+  golden ("ports-quiet", "ports -q box");
+  golden ("ports-busy", "ports box -p 6666");
+  golden ("ports-bad", "ports box -p 80/udp");
+  golden ("ports-restart", "restart box");
+  golden ("ports-unpublish", "ports box --unpublish 7777");
+  golden ("ports-none", "ports box");
   golden ("network-check", "network check box https://example.com/");
   golden ("network-check-denied", "network check box https://evil.test/ --method POST");
   golden ("network-check-json", "network check --json box https://evil.test/");
@@ -371,6 +381,8 @@ test_journal (void)
   add_entry (journal, "creel-gateway@box.service", DONE "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=example.com|CREEL_PORT=443|CREEL_STATUS=200");
   add_entry (journal, "creel-gateway@box.service", REQUEST "CREEL_VERDICT=deny|CREEL_REASON=policy|CREEL_METHOD=CONNECT|CREEL_HOST=evil.test|CREEL_PORT=443");
   add_entry (journal, "creel-gateway@box.service", DONE "CREEL_VERDICT=allow|CREEL_REASON=credential|CREEL_METHOD=GET|CREEL_HOST=api.test|CREEL_PORT=443|CREEL_STATUS=503");
+  add_entry (journal, "creel-gateway@box.service", "MESSAGE_ID=" CREEL_MESSAGE_PORT "|CREEL_EVENT=port|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=port|"
+             "CREEL_VERDICT=allow|CREEL_HOST=127.0.0.1|CREEL_PORT=8080|CREEL_GUEST_PORT=80|CREEL_PEER=127.0.0.1:40000");
   /* another sandbox's, and a forgery by somebody who may write any field but those of journald */
   add_entry (journal, "creel-gateway@other.service", REQUEST "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=other.test|CREEL_PORT=443");
   add_entry (journal, "user@1000.service", REQUEST "CREEL_SANDBOX=box|CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=forged.test|CREEL_PORT=443");
