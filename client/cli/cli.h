@@ -55,6 +55,8 @@ int cmd_start (Cli *cli, char **args);
 int cmd_stop (Cli *cli, char **args);
 int cmd_restart (Cli *cli, char **args);
 int cmd_rm (Cli *cli, char **args);
+int cmd_save (Cli *cli, char **args);
+int cmd_cp (Cli *cli, char **args);
 int cmd_logs (Cli *cli, char **args);
 int cmd_ports (Cli *cli, char **args);
 int cmd_network_proxy (Cli *cli, char **args);

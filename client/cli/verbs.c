@@ -42,6 +42,12 @@ const CliVerb cli_verbs[] = {
     "  -w, --workdir PATH    in this folder of the guest\n"
     "  -e, --env KEY=VALUE   an environment variable; KEY alone: as it is here\n"
     "  --env-file FILE       the same, one a line\n" },
+  { "cp", cmd_cp,
+    "Usage: creel cp [-u USER] NAME:PATH PATH|-\n"
+    "       creel cp [-u USER] PATH|- NAME:PATH\n"
+    "Copies a file or a folder out of a running sandbox or into it; - is a tar on\n"
+    "standard output or input. FOLDER/. is what is in the folder.\n\n"
+    "  -u, --user USER       as this user of the guest\n" },
   { "ls", cmd_ls,
     "Usage: creel ls [-a] [-q] [--json]\n"
     "Lists your sandboxes.\n\n"
@@ -61,6 +67,12 @@ const CliVerb cli_verbs[] = {
     "Usage: creel rm [-f] NAME...\n"
     "Removes sandboxes and their disks, never your folders.\n\n"
     "  -f, --force           stop them first\n" },
+  { "save", cmd_save,
+    "Usage: creel save [-q] [-m TEXT] NAME IMAGE[:TAG]\n"
+    "Makes an image of a sandbox: the image that it runs and what it has written.\n"
+    "Its folders, /tmp, /run and all keys are left out. What runs in it stands\n"
+    "still meanwhile; a stopped one is started and stopped again. Prints the id.\n\n"
+    "  -m, --message TEXT    for the image's history\n" },
   { "logs", cmd_logs,
     "Usage: creel logs [-f] [-n LINES] NAME\n"
     "Shows what the journal has on a sandbox, and the end of its console.\n\n"
@@ -140,7 +152,8 @@ const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
                            "  create AGENT [PATH...]     make one             ls        list them\n"
                            "  run NAME | AGENT [PATH]    attach, or make one  inspect   show one\n"
                            "  exec NAME COMMAND...       run a command        logs      what happened\n"
-                           "  start, stop, restart, rm   its life\n"
+                           "  cp NAME:PATH PATH          files out, and in\n"
+                           "  start, stop, restart, rm   its life             save      an image of one\n"
                            "Network\n"
                            "  network proxy NAME ...     what it may reach\n"
                            "  network check NAME URL     would that go through?\n"

@@ -4,7 +4,7 @@
 
 _creel() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' word i
-    local verbs='create run exec ls inspect start stop restart rm logs ports network secret image doctor version help'
+    local verbs='create run exec cp ls inspect start stop restart rm save logs ports network secret image doctor version help'
     local globals='--json --quiet --no-ask-password --help'
     local create='--name --image --memory --cpus --disk --env --env-file --credential --allow-host --publish --policy --preset --rm'
     COMPREPLY=()
@@ -37,10 +37,12 @@ _creel() {
     create) words="$create" ;;
     run) words="$create --detach" ;;
     exec) words='--interactive --tty --detach --user --workdir --env --env-file' ;;
+    cp) words='--user' ;;
     ls) words='--all' ;;
     stop | restart) words='--time' ;;
     rm) words='--force' ;;
     ports) words='--publish --unpublish' ;;
+    save) words='--message' ;;
     logs | 'network log') words='--follow --lines' ;;
     'network proxy') words='--allow-host --block-host --allow-cidr --block-cidr --bypass-host --policy --preset --remove --reset' ;;
     'network check') words='--method' ;;
@@ -55,8 +57,9 @@ _creel() {
     '' | network | secret | image) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
     create) mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur"; compgen -d -- "$cur") ;;
     run) mapfile -t COMPREPLY < <(compgen -W "shell $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
-    exec | inspect | start | stop | restart | rm | logs | ports | 'network proxy' | 'network log' | 'network check')
+    exec | inspect | start | stop | restart | rm | save | logs | ports | 'network proxy' | 'network log' | 'network check')
         mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
+    cp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -S : -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'image build') mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur") ;;
     'image inspect' | 'image rm') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;

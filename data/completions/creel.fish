@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of creel(1)
-set -l verbs create run exec ls inspect start stop restart rm logs ports network secret image doctor version help
+set -l verbs create run exec cp ls inspect start stop restart rm save logs ports network secret image doctor version help
 
 function __creel_sandboxes
     creel ls --quiet 2>/dev/null
@@ -9,7 +9,7 @@ function __creel_images
     creel image ls --quiet 2>/dev/null
 end
 function __creel_first
-    not __fish_seen_subcommand_from create run exec ls inspect start stop restart rm logs ports network secret image doctor version help
+    not __fish_seen_subcommand_from create run exec cp ls inspect start stop restart rm save logs ports network secret image doctor version help
 end
 
 complete -c creel -f
@@ -20,12 +20,14 @@ complete -c creel -s h -l help -d 'Explain'
 complete -c creel -n __creel_first -a create -d 'Make a sandbox'
 complete -c creel -n __creel_first -a run -d 'Attach to a sandbox, or make one'
 complete -c creel -n __creel_first -a exec -d 'Run a command in a sandbox'
+complete -c creel -n __creel_first -a cp -d 'Copy files out and in'
 complete -c creel -n __creel_first -a ls -d 'List sandboxes'
 complete -c creel -n __creel_first -a inspect -d 'Show a sandbox'
 complete -c creel -n __creel_first -a start -d 'Start sandboxes'
 complete -c creel -n __creel_first -a stop -d 'Stop sandboxes'
 complete -c creel -n __creel_first -a restart -d 'Restart sandboxes'
 complete -c creel -n __creel_first -a rm -d 'Remove sandboxes'
+complete -c creel -n __creel_first -a save -d 'Make an image of a sandbox'
 complete -c creel -n __creel_first -a logs -d 'What happened to a sandbox'
 complete -c creel -n __creel_first -a ports -d 'Ports that lead into a sandbox'
 complete -c creel -n __creel_first -a network -d 'What a sandbox may reach'
@@ -35,7 +37,7 @@ complete -c creel -n __creel_first -a doctor -d 'What is missing here'
 complete -c creel -n __creel_first -a version -d 'Show versions'
 complete -c creel -n __creel_first -a help -d 'Explain a verb'
 complete -c creel -n '__fish_seen_subcommand_from help' -a "$verbs"
-complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm logs ports proxy log check' -a '(__creel_sandboxes)'
+complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm save logs ports proxy log check' -a '(__creel_sandboxes)'
 complete -c creel -n '__fish_seen_subcommand_from network; and not __fish_seen_subcommand_from proxy log check' -a 'proxy log check'
 complete -c creel -n '__fish_seen_subcommand_from secret; and not __fish_seen_subcommand_from set ls rm' -a 'set ls rm'
 complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_subcommand_from import build ls inspect rm' -a 'import build ls inspect rm'
@@ -62,13 +64,15 @@ complete -c creel -n '__fish_seen_subcommand_from run' -s d -l detach -d 'Only s
 complete -c creel -n '__fish_seen_subcommand_from exec' -s i -l interactive -d 'Pass on standard input'
 complete -c creel -n '__fish_seen_subcommand_from exec' -s t -l tty -d 'Give it a terminal'
 complete -c creel -n '__fish_seen_subcommand_from exec' -s d -l detach -d 'Leave it running'
-complete -c creel -n '__fish_seen_subcommand_from exec' -s u -l user -x -d 'User of the guest'
+complete -c creel -n '__fish_seen_subcommand_from cp' -F
+complete -c creel -n '__fish_seen_subcommand_from exec cp' -s u -l user -x -d 'User of the guest'
 complete -c creel -n '__fish_seen_subcommand_from exec' -s w -l workdir -x -d 'Folder of the guest'
 complete -c creel -n '__fish_seen_subcommand_from exec' -s e -l env -x -d 'Variable'
 complete -c creel -n '__fish_seen_subcommand_from exec' -l env-file -r -F -d 'File of variables'
 complete -c creel -n '__fish_seen_subcommand_from ls' -s a -l all -d 'Of other users too'
 complete -c creel -n '__fish_seen_subcommand_from stop restart' -s t -l time -x -d 'Then cut the power'
 complete -c creel -n '__fish_seen_subcommand_from rm' -s f -l force -d 'Stop them first'
+complete -c creel -n '__fish_seen_subcommand_from save' -s m -l message -x -d 'For its history'
 complete -c creel -n '__fish_seen_subcommand_from logs log' -s f -l follow -d 'Go on with what comes'
 complete -c creel -n '__fish_seen_subcommand_from logs log' -s n -l lines -x -d 'How many'
 complete -c creel -n '__fish_seen_subcommand_from ports' -s p -l publish -x -d 'Publish it'

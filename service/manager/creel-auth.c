@@ -37,6 +37,7 @@ static const struct
   { "org.creel.Creel1.Sandbox", "SetCredentials", CREEL_ACTION_CONTROL },     /* and use-credential for new ones */
   { "org.creel.Creel1.Sandbox", "SetPorts", CREEL_ACTION_CONTROL },           /* and publish-port for one that others reach, or a low one */
   { "org.creel.Creel1.Sandbox", "ListPorts", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "SaveImage", CREEL_ACTION_CONTROL },          /* and manage-images */
   { "org.creel.Creel1.Sandbox", "ReadConsole", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Sandbox", "ReadLog", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Session", "Resize", CREEL_ACTION_CONTROL },

@@ -24,6 +24,8 @@ struct _CreelImageJob
   void (*on_error) (CreelImageJob *job, const GError *error, gpointer data);
   gpointer data;
   GDestroyNotify free_data;
+  GData *parts;
+  guint64 estimate;
 };
 
 static void
@@ -97,6 +99,7 @@ creel_image_job_new (CreelCall *call, const char *operation, const char *target,
       return NULL;
     }
   self = g_new0 (CreelImageJob, 1);
+  g_datalist_init (&self->parts);
   self->daemon = call->daemon;
   self->key = g_strdup (key);
   self->waiters = g_ptr_array_new_with_free_func (waiter_free);
@@ -150,6 +153,30 @@ creel_image_job_get_owner (CreelImageJob *job)
   return creel_job_get_owner (nth_job (job, 0));
 }
 
+gpointer
+creel_image_job_get_data (CreelImageJob *job)
+{
+  return job->data;
+}
+
+void
+creel_image_job_set_part (CreelImageJob *job, const char *key, gpointer part, GDestroyNotify free_part)
+{
+  g_datalist_set_data_full (&job->parts, key, part, free_part);
+}
+
+gpointer
+creel_image_job_get_part (CreelImageJob *job, const char *key)
+{
+  return g_datalist_get_data (&job->parts, key);
+}
+
+void
+creel_image_job_set_estimate (CreelImageJob *job, guint64 total)
+{
+  job->estimate = total;
+}
+
 GCancellable *
 creel_image_job_get_cancellable (CreelImageJob *job)
 {
@@ -172,7 +199,12 @@ creel_image_job_set_progress (CreelImageJob *job, const char *phase, guint64 don
 static void
 on_progress (gpointer user_data, const CreelWorkerLines *lines)
 {
-  creel_image_job_set_progress (user_data, lines->phase, lines->done, lines->total_steps);
+  CreelImageJob *self = user_data;
+  guint64 total = lines->total_steps;
+
+  if (total == 0 && lines->done <= self->estimate)
+    total = self->estimate;
+  creel_image_job_set_progress (self, lines->phase, lines->done, total);
 }
 
 static void
@@ -199,6 +231,7 @@ on_worker_done (gpointer user_data, CreelWorkerLines *lines, const GError *error
   CreelImageJob *self = user_data;
 
   self->worker = NULL;
+  self->estimate = 0;
   if (error != NULL)
     step_failed (self, error);
   else
@@ -258,6 +291,7 @@ finish (CreelImageJob *self, const GError *error)
   g_ptr_array_unref (self->waiters);
   g_variant_dict_unref (self->details);
   g_object_unref (self->cancellable);
+  g_datalist_clear (&self->parts);
   if (self->free_data != NULL)
     self->free_data (self->data);
   g_free (self->key);

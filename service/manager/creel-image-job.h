@@ -32,6 +32,12 @@ void creel_image_job_run (CreelImageJob *job, CreelWorkerKind kind, const char *
 GCancellable *creel_image_job_get_cancellable (CreelImageJob *job);
 void creel_image_job_set_progress (CreelImageJob *job, const char *phase, guint64 done, guint64 total);
 CreelDaemon *creel_image_job_get_daemon (CreelImageJob *job);
+gpointer creel_image_job_get_data (CreelImageJob *job);
+/* What a chain of steps that many kinds of jobs share keeps with the job; freed with it. */
+void creel_image_job_set_part (CreelImageJob *job, const char *key, gpointer part, GDestroyNotify free_part);
+gpointer creel_image_job_get_part (CreelImageJob *job, const char *key);
+/* For the next step only: how many bytes it will probably be, when its worker does not know. */
+void creel_image_job_set_estimate (CreelImageJob *job, guint64 total);
 /* Who pays for it: of jobs that joined, the oldest that is left. */
 uid_t creel_image_job_get_owner (CreelImageJob *job);
 

@@ -141,6 +141,24 @@ creel_image_store_commit (const char *directory, CreelImageConfig *config, const
   return write_references (references, error);
 }
 
+gboolean
+creel_image_store_set_blobs (const char *id, const char *manifest, char **blobs, GError **error)
+{
+  g_autoptr (CreelImageConfig) config = creel_image_config_load (id, error);
+  g_autofree char *directory = image_directory (id);
+  g_autofree char *conf = g_build_filename (directory, "image.conf", NULL);
+  g_autofree char *text = NULL;
+
+  if (config == NULL)
+    return FALSE;
+  g_free (config->manifest);
+  g_strfreev (config->blobs);
+  config->manifest = g_strdup (manifest);
+  config->blobs = g_strdupv (blobs);
+  text = creel_image_config_format (config, error);
+  return text != NULL && creel_store_replace_file (conf, text, strlen (text), 0644, error);
+}
+
 void
 creel_image_store_clean (void)
 {

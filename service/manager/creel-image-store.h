@@ -12,6 +12,8 @@ void creel_image_store_abort (const char *directory);
 /* What was made becomes image `config->id`, called `reference`. When there is one of that id the new one goes: what is
  * there is never replaced. */
 gboolean creel_image_store_commit (const char *directory, CreelImageConfig *config, const char *reference, GError **error);
+/* The image has these blobs in the OCI store now. */
+gboolean creel_image_store_set_blobs (const char *id, const char *manifest, char **blobs, GError **error);
 /* Half-made ones of a service that was killed. */
 void creel_image_store_clean (void);
 /* Valid ids; owned by the caller. */

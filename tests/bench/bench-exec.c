@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* bench-exec WHERE rounds N WORD... | bytes WORD...
+/* bench-exec WHERE rounds N WORD... | bytes WORD... | save FILE
  * Times sessions over one connection that stays. WHERE: a sandbox's name (by way of creeld, on the system bus) or a gateway's own
- * socket (root). rounds: milliseconds from the call to Exited, a line each. bytes: MB/s that come out of stdout. */
+ * socket (root). rounds: milliseconds from the call to Exited, a line each. bytes: MB/s that come out of stdout. save (gateway only): what the sandbox has written, into FILE; bytes and seconds. */
+#include <fcntl.h>
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 #include <stdio.h>
@@ -106,6 +107,37 @@ open_connection (Bench *bench, const char *where)
     }
 }
 
+static void
+save (Bench *bench, const char *path)
+{
+  static char buffer[1024 * 1024];
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GUnixFDList) list = NULL;
+  gint64 began = g_get_monotonic_time ();
+  g_autoptr (GVariant) answer = g_dbus_connection_call_with_unix_fd_list_sync (
+      bench->connection, bench->destination, bench->path, bench->interface, "Save", g_variant_new ("(a{sv})", NULL),
+      G_VARIANT_TYPE ("(th)"), 0, 60000, NULL, &list, NULL, &error);
+  int out = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  guint64 estimate, total = 0;
+  gint32 handle;
+  gssize n;
+  int in;
+
+  if (answer == NULL)
+    die (error);
+  g_variant_get (answer, "(th)", &estimate, &handle);
+  in = g_unix_fd_list_get (list, handle, &error);
+  while (in >= 0 && (n = read (in, buffer, sizeof buffer)) > 0)
+    {
+      if (out >= 0 && write (out, buffer, n) != n)
+        break;
+      total += n;
+    }
+  close (in);
+  close (out);
+  printf ("%" G_GUINT64_FORMAT " %.3f\n", total, (double) (g_get_monotonic_time () - began) / 1e6);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -113,9 +145,9 @@ main (int argc, char **argv)
   Bench bench = { 0 };
   int fds[3];
 
-  if (argc < 4 || (!g_str_equal (argv[2], "bytes") && argc < 5))
+  if (argc < 4 || (g_str_equal (argv[2], "rounds") && argc < 5))
     {
-      g_printerr ("usage: bench-exec SANDBOX|SOCKET rounds N WORD... | bytes WORD...\n");
+      g_printerr ("usage: bench-exec SANDBOX|SOCKET rounds N WORD... | bytes WORD... | save FILE\n");
       return 2;
     }
   open_connection (&bench, argv[1]);
@@ -128,6 +160,8 @@ main (int argc, char **argv)
         finish (&bench, fds);
         printf ("%.3f\n", (double) (g_get_monotonic_time () - began) / 1000.0);
       }
+  else if (g_str_equal (argv[2], "save"))
+    save (&bench, argv[3]);
   else
     {
       gint64 began = g_get_monotonic_time ();

@@ -360,6 +360,17 @@ on_read_log (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, const
   return TRUE;
 }
 
+static char *start_job (Fake *fake, const char *operation, const char *target);
+
+static gboolean
+on_save_image (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, const char *reference, GVariant *options, gpointer user_data)
+{
+  g_autofree char *path = start_job (user_data, "sandbox-save", reference);
+
+  creel_dbus_sandbox_complete_save_image (sandbox, invocation, path);
+  return TRUE;
+}
+
 static char *
 add_sandbox (Fake *fake, const char *name, GVariant *options)
 {
@@ -401,6 +412,7 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
   g_signal_connect (sandbox, "handle-stop", G_CALLBACK (on_stop), fake);
   g_signal_connect (sandbox, "handle-restart", G_CALLBACK (on_restart), fake);
   g_signal_connect (sandbox, "handle-remove", G_CALLBACK (on_remove), fake);
+  g_signal_connect (sandbox, "handle-save-image", G_CALLBACK (on_save_image), fake);
   g_signal_connect (sandbox, "handle-set-network", G_CALLBACK (on_set_network), fake);
   g_signal_connect (sandbox, "handle-read-console", G_CALLBACK (on_read_console), fake);
   g_signal_connect (sandbox, "handle-read-log", G_CALLBACK (on_read_log), fake);

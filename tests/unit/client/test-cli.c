@@ -117,6 +117,8 @@ test_outputs (void)
   golden ("version-json", "version --json");
   golden ("exec-detached", "exec -d box true");
   golden ("rm-running", "rm box");
+  golden ("save", "save -m text box mine:1");
+  golden ("save-bad", "save box bad");
   golden ("stop", "stop box");
   golden ("stop-again", "stop -t 3 box");
   golden ("rm", "rm box");
@@ -138,6 +140,10 @@ test_errors (void)
   golden ("error-env", "create -e 1=2 shell");
   golden ("error-cidr", "network proxy box --allow-cidr 10.0.0.1");
   golden ("error-none", "inspect nobody");
+  golden ("error-save-none", "save nobody mine");
+  golden ("error-save-words", "save box");
+  golden ("error-cp-local", "cp ./a ./b");
+  golden ("error-cp-none", "cp nobody:/x .");
   golden ("error-run-none", "run nobody");
   golden ("error-image", "create -t nosuch --name imageless shell");
   golden ("error-denied", "create --name denied shell");

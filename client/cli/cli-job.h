@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "cli.h"
+
+/* Makes the call whose answer is the path of a job. */
+typedef gboolean (*CliJobCall) (Cli *cli, gpointer data, char **ret_path, GError **error);
+
+/* Makes it, shows the job's progress until its end and prints the id that it made, or what went wrong. Ctrl-C cancels the job. Returns the
+ * exit code. */
+int cli_job_run (Cli *cli, CliJobCall call, gpointer data);
