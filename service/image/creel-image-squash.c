@@ -3,6 +3,7 @@
 #include "creel-error.h"
 #include "creel-image-digest.h"
 #include "creel-image-process.h"
+#include "creel-image-tar.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -124,35 +125,7 @@ on_write (struct archive *archive, void *user_data, const void *buffer, size_t l
 static gboolean
 write_header (Squash *self, const CreelImageNode *node, const char *hardlink)
 {
-  const CreelImageInode *inode = node->inode;
-  struct archive_entry *entry = archive_entry_new ();
-  g_autofree char *path = creel_image_node_path (node);
-  int r;
-
-  archive_entry_set_pathname (entry, *path != '\0' ? path : "./");
-  archive_entry_set_filetype (entry, inode->mode & S_IFMT);
-  archive_entry_set_perm (entry, inode->mode & 07777);
-  archive_entry_set_uid (entry, inode->uid);
-  archive_entry_set_gid (entry, inode->gid);
-  archive_entry_set_mtime (entry, inode->mtime, 0);
-  archive_entry_set_size (entry, 0);
-  if (hardlink != NULL)
-    archive_entry_set_hardlink (entry, hardlink);
-  else if (S_ISLNK (inode->mode))
-    archive_entry_set_symlink (entry, inode->target);
-  else if (S_ISREG (inode->mode))
-    archive_entry_set_size (entry, inode->size);
-  for (guint i = 0; hardlink == NULL && inode->xattrs != NULL && i < inode->xattrs->len; i++)
-    {
-      const CreelImageXattr *xattr = inode->xattrs->pdata[i];
-      gsize size;
-      gconstpointer value = g_bytes_get_data (xattr->value, &size);
-
-      archive_entry_xattr_add_entry (entry, xattr->name, value, size);
-    }
-  r = archive_write_header (self->tar, entry);
-  archive_entry_free (entry);
-  return r >= ARCHIVE_WARN;
+  return creel_image_tar_header (self->tar, node, hardlink);
 }
 
 static gboolean
@@ -234,10 +207,8 @@ static gboolean
 write_tar (Squash *self, CreelImageArchive *archive, CreelImageTree *tree, CreelImageList *list,
            GError **error)
 {
-  self->tar = archive_write_new ();
-  archive_write_set_format_pax_restricted (self->tar);
-  archive_write_set_bytes_per_block (self->tar, BLOCK);
-  if (archive_write_open (self->tar, self, NULL, on_write, NULL) != ARCHIVE_OK)
+  self->tar = creel_image_tar_new (on_write, self);
+  if (self->tar == NULL)
     return FALSE;
   if (!write_header (self, creel_image_tree_get_root (tree), NULL))
     return FALSE;

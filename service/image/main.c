@@ -3,8 +3,11 @@
 #include "creel-build-plan.h"
 #include "creel-error.h"
 #include "creel-image-build.h"
+#include "creel-image-export.h"
 #include "creel-image-fetch.h"
 #include "creel-image-report.h"
+#include "creel-image-save.h"
+#include "creel-image-unsquash.h"
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,6 +49,24 @@ run_convert (char **args, CreelImageReport *report, GError **error)
 }
 
 static gboolean
+run_layer (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_layer (STDIN_FILENO, args, report, error);
+}
+
+static gboolean
+run_save (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_save (args[0], args + 1, STDIN_FILENO, report, error);
+}
+
+static gboolean
+run_export (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_image_export (args[0], args[1], args[2], STDIN_FILENO, STDOUT_FILENO, report, error);
+}
+
+static gboolean
 run_push (char **args, CreelImageReport *report, GError **error)
 {
   return creel_image_push (args[0], args[1], STDIN_FILENO, report, error);
@@ -76,7 +97,10 @@ static const struct
   { "copy", "FOLDER UID:GID MODE NAME SOURCE... > TAR", 5, G_MAXINT, run_copy },
   { "fetch", "REFERENCE < CREDENTIAL", 1, 1, run_fetch },
   { "convert", "MANIFEST 1<> SQUASHFS", 1, 1, run_convert },
+  { "layer", "[KEY=VALUE...] < SQUASHFS", 0, G_MAXINT, run_layer },
+  { "save", "MANIFEST|scratch [KEY=VALUE...] < TAR", 1, G_MAXINT, run_save },
   { "push", "MANIFEST REFERENCE < CREDENTIAL", 2, 2, run_push },
+  { "export", "MANIFEST oci-archive|docker-archive|rootfs REFERENCE > FILE", 3, 3, run_export },
 };
 
 int
