@@ -164,8 +164,9 @@ creel_image_skopeo_explain (const CreelImageRemote *remote, gboolean anonymous, 
       break;
     case RATE:
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
-                   "The registry %s takes no more requests from this address for now; wait%s", host,
-                   anonymous ? ", or give it an account: creel secret set --registry" : "");
+                   "The registry %s takes no more requests for now; wait, or use an account: creel "
+                   "secret set --registry %s --username USER",
+                   host, host);
       break;
     case HTTP_ONLY:
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,

@@ -29,6 +29,7 @@ typedef struct
   guint entries;
   guint64 unpacked;
   GError *error; /* of a callback */
+  gboolean failed;
 } Save;
 
 static gboolean
@@ -65,6 +66,8 @@ on_write (struct archive *archive, void *user_data, const void *buffer, size_t l
 {
   Save *self = user_data;
 
+  if (self->failed)
+    return -1;
   if (creel_image_pack_write (self->pack, buffer, length,
                               self->error == NULL ? &self->error : NULL))
     return length;
@@ -361,11 +364,10 @@ creel_image_save_stream (int in, gboolean from_scratch, CreelImagePack *pack,
   self.to = creel_image_tar_new (on_write, &self);
   good = self.to != NULL ? copy_entries (&self, error) : fail_write (&self, error);
   archive_read_free (self.from);
+  /* Closed even so: libarchive would not free its buffer else. */
+  self.failed = TRUE;
   if (self.to != NULL)
-    {
-      archive_write_fail (self.to);
-      archive_write_free (self.to);
-    }
+    archive_write_free (self.to);
   g_clear_error (&self.error);
   *ret_entries = self.entries;
   return good;
