@@ -66,7 +66,7 @@ draw (Wait *wait)
   phase = creel_dbus_job_get_phase (wait->job);
   if (progress != NULL)
     g_variant_get (progress, "(tt)", &done, &total);
-  out_progress_update (wait->progress, phase != NULL && *phase != '\0' ? phase : "waiting", done, total);
+  out_progress_update (wait->progress, phase != NULL ? phase : "", done, total);
 }
 
 static gboolean
@@ -92,46 +92,39 @@ on_interrupt (gpointer user_data)
   return G_SOURCE_CONTINUE;
 }
 
-static int
-report_end (Wait *wait)
+static GVariant *
+take_end (Wait *wait, GError **error)
 {
-  const char *result, *error_name, *message, *id = "";
+  const char *result, *error_name, *message;
   g_autoptr (GVariant) details = NULL;
 
   if (wait->end == NULL)
-    return cli_fail_with (CLI_FAILED, wait->cancelled ? "Cancelled" : "The Creel service ended before the job; try again, or see: journalctl -u creeld");
+    {
+      if (wait->cancelled)
+        g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_CANCELLED, "Cancelled");
+      else
+        g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED,
+                             "The Creel service ended before the job; try again, or see: journalctl -u creeld");
+      return NULL;
+    }
   g_variant_get (wait->end, "(&o&s&s&s&s@a{sv})", NULL, NULL, &result, &error_name, &message, &details);
   if (g_str_equal (result, "done"))
-    {
-      g_variant_lookup (details, "id", "&s", &id);
-      if (wait->cli->json)
-        {
-          g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-          json_builder_begin_object (builder);
-          out_json_vardict (builder, details);
-          json_builder_end_object (builder);
-          out_json_print (builder, TRUE);
-        }
-      else
-        puts (id);
-      return CLI_OK;
-    }
+    return g_steal_pointer (&details);
   if (g_str_equal (result, "cancelled"))
-    return cli_fail_with (wait->cancelled ? 130 : CLI_FAILED, "Cancelled");
-
-  g_autoptr (GError) error = *error_name != '\0' ? g_dbus_error_new_for_dbus_error (error_name, message) : NULL;
-
-  return error != NULL ? cli_fail (error) : cli_fail_with (CLI_FAILED, "%s", *message != '\0' ? message : "The job failed; see: journalctl -u creeld");
+    g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_CANCELLED, "Cancelled");
+  else if (*error_name != '\0')
+    g_propagate_error (error, g_dbus_error_new_for_dbus_error (error_name, message));
+  else
+    g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, *message != '\0' ? message : "The job failed; see: journalctl -u creeld");
+  return NULL;
 }
 
-int
-cli_job_run (Cli *cli, CliJobCall call, gpointer data)
+gboolean
+cli_job_wait (Cli *cli, CliJobCall call, gpointer data, GVariant **ret_details, GError **error)
 {
   Wait wait = { .cli = cli };
-  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) details = NULL;
   guint removed_id, owner_id, tick, interrupt;
-  int status;
 
   wait.ends = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   wait.loop = g_main_loop_new (NULL, FALSE);
@@ -140,9 +133,7 @@ cli_job_run (Cli *cli, CliJobCall call, gpointer data)
                                                    NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_job_removed, &wait, NULL);
   owner_id = g_dbus_connection_signal_subscribe (cli->bus, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged",
                                                  "/org/freedesktop/DBus", CREEL_BUS_NAME, G_DBUS_SIGNAL_FLAGS_NONE, on_owner_changed, &wait, NULL);
-  if (!call (cli, data, &wait.path, &error))
-    status = cli_fail (error);
-  else
+  if (call (cli, data, &wait.path, error))
     {
       wait.end = g_hash_table_lookup (wait.ends, wait.path);
       if (wait.end != NULL)
@@ -150,6 +141,7 @@ cli_job_run (Cli *cli, CliJobCall call, gpointer data)
       else
         {
           wait.job = creel_dbus_job_proxy_new_sync (cli->bus, G_DBUS_PROXY_FLAGS_NONE, CREEL_BUS_NAME, wait.path, NULL, NULL);
+          draw (&wait);
           tick = g_timeout_add (200, on_tick, &wait);
           interrupt = g_unix_signal_add (SIGINT, on_interrupt, &wait);
           while (wait.end == NULL && !wait.lost)
@@ -157,16 +149,43 @@ cli_job_run (Cli *cli, CliJobCall call, gpointer data)
           g_source_remove (tick);
           g_source_remove (interrupt);
         }
-      g_clear_pointer (&wait.progress, out_progress_free);
-      status = report_end (&wait);
+      details = take_end (&wait, error);
     }
+  g_clear_pointer (&wait.progress, out_progress_free);
   g_dbus_connection_signal_unsubscribe (cli->bus, removed_id);
   g_dbus_connection_signal_unsubscribe (cli->bus, owner_id);
-  g_clear_pointer (&wait.progress, out_progress_free);
   g_clear_pointer (&wait.end, g_variant_unref);
   g_clear_object (&wait.job);
   g_hash_table_unref (wait.ends);
   g_main_loop_unref (wait.loop);
   g_free (wait.path);
-  return status;
+  if (details == NULL)
+    return FALSE;
+  if (ret_details != NULL)
+    *ret_details = g_steal_pointer (&details);
+  return TRUE;
+}
+
+int
+cli_job_run (Cli *cli, CliJobCall call, gpointer data)
+{
+  g_autoptr (GVariant) details = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *id = "";
+
+  if (!cli_job_wait (cli, call, data, &details, &error))
+    return cli_fail (error);
+  g_variant_lookup (details, "id", "&s", &id);
+  if (cli->json)
+    {
+      g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+      json_builder_begin_object (builder);
+      out_json_vardict (builder, details);
+      json_builder_end_object (builder);
+      out_json_print (builder, TRUE);
+    }
+  else
+    puts (id);
+  return CLI_OK;
 }

@@ -9,3 +9,5 @@ typedef gboolean (*CliJobCall) (Cli *cli, gpointer data, char **ret_path, GError
 /* Makes it, shows the job's progress until its end and prints the id that it made, or what went wrong. Ctrl-C cancels the job. Returns the
  * exit code. */
 int cli_job_run (Cli *cli, CliJobCall call, gpointer data);
+/* The same without a word but the progress: ret_details gets what the job made, owned by the caller. FALSE with its error. */
+gboolean cli_job_wait (Cli *cli, CliJobCall call, gpointer data, GVariant **ret_details, GError **error);

@@ -28,6 +28,8 @@ cli_status_of (const GError *error)
       case CREEL_ERROR_NO_HYPERVISOR:
       case CREEL_ERROR_GUEST_FAILED:
         return CLI_GUEST;
+      case CREEL_ERROR_CANCELLED:
+        return CLI_CANCELLED;
       default:
         return CLI_FAILED;
       }

@@ -22,6 +22,7 @@ typedef enum
   CLI_EXEC_FAILED = 125,
   CLI_NOT_EXECUTABLE = 126,
   CLI_NO_COMMAND = 127,
+  CLI_CANCELLED = 130,
 } CliStatus;
 
 /* What every verb gets; lives as long as main(). */
@@ -70,6 +71,11 @@ int cmd_image_build (Cli *cli, char **args);
 int cmd_image_ls (Cli *cli, char **args);
 int cmd_image_inspect (Cli *cli, char **args);
 int cmd_image_rm (Cli *cli, char **args);
+int cmd_image_pull (Cli *cli, char **args);
+int cmd_image_push (Cli *cli, char **args);
+int cmd_image_export (Cli *cli, char **args);
+int cmd_image_tag (Cli *cli, char **args);
+int cmd_image_prune (Cli *cli, char **args);
 int cmd_doctor (Cli *cli, char **args);
 int cmd_version (Cli *cli, char **args);
 int cmd_help (Cli *cli, char **args);
@@ -116,6 +122,8 @@ char **cli_parse_environment (char **variables, char **files, GError **error);
 char *cli_resolve_workspace (const char *text, GError **error);
 /* A sandbox name from agent and workspace (may be NULL). */
 char *cli_default_name (const char *agent, const char *workspace);
+/* Pulls an image that a sandbox needs, with its progress. What a recipe makes is not pulled. */
+gboolean cli_pull_image (Cli *cli, const char *reference, GError **error);
 /* Starts `sandbox` when it does not run, with a status line on a terminal. */
 gboolean cli_start_sandbox (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GError **error);
 

@@ -81,11 +81,27 @@ make_options (const CliCreateOptions *options, const char *agent, char **paths, 
   return g_variant_ref_sink (g_variant_dict_end (&dict));
 }
 
+/* Which image the sandbox will have; NULL when that is the service's to say. */
+static char *
+image_of (const CliCreateOptions *options, const char *agent)
+{
+  g_autoptr (CreelAgentType) type = NULL;
+
+  if (options->image != NULL)
+    return g_strdup (options->image);
+  if (strpbrk (agent, ":/@") != NULL)
+    return g_strdup (agent);
+  type = creel_agent_type_load (agent, NULL);
+  return type != NULL ? g_strdup (type->image) : NULL;
+}
+
 char *
 cli_create (Cli *cli, const CliCreateOptions *options, const char *agent, char **paths, char **command, GError **error)
 {
   g_autofree char *base = options->name != NULL ? g_strdup (options->name) : cli_default_name (agent, paths != NULL ? paths[0] : NULL);
   g_autoptr (GVariant) dict = make_options (options, agent, paths, command, error);
+
+  gboolean pulled = FALSE;
 
   if (dict == NULL || !creel_sandbox_name_check (base, error) || !cli_connect (cli, error))
     return NULL;
@@ -94,11 +110,20 @@ cli_create (Cli *cli, const CliCreateOptions *options, const char *agent, char *
       /* a name that nobody chose may be taken by another folder of that name */
       g_autofree char *name = attempt == 1 ? g_strdup (base) : g_strdup_printf ("%.60s-%u", base, attempt);
       g_autofree char *path = NULL;
+      g_autofree char *image = NULL;
       g_autoptr (GError) local_error = NULL;
 
       if (CLI_CALL (cli, &local_error,
                     creel_dbus_manager_call_create_sandbox_sync (cli->manager, name, dict, CLI_FLAGS (cli), &path, NULL, &local_error)))
         return g_steal_pointer (&name);
+      if (!pulled && g_error_matches (local_error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE) && (image = image_of (options, agent)) != NULL)
+        {
+          if (!cli_pull_image (cli, image, error))
+            return NULL;
+          pulled = TRUE;
+          attempt--;
+          continue;
+        }
       if (options->name == NULL && attempt < 9 && g_error_matches (local_error, CREEL_ERROR, CREEL_ERROR_SANDBOX_EXISTS))
         continue;
       g_propagate_error (error, g_steal_pointer (&local_error));

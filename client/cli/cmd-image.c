@@ -79,12 +79,52 @@ cmd_image_build (Cli *cli, char **args)
   return cli_job_run (cli, call_build, words[0]);
 }
 
+/* How many sandboxes have it, in words; own ones by name in ret_names. */
+static char *
+find_users (Cli *cli, const char *id, char ***ret_names)
+{
+  g_autoptr (GVariant) config = NULL;
+  g_auto (GStrv) names = NULL;
+  guint32 others = 0;
+  guint own;
+
+  *ret_names = NULL;
+  if (!CLI_CALL (cli, NULL, creel_dbus_manager_call_inspect_image_sync (cli->manager, id, CLI_FLAGS (cli), &config, NULL, NULL)))
+    return NULL;
+  g_variant_lookup (config, "used-by", "^as", &names);
+  g_variant_lookup (config, "used-by-others", "u", &others);
+  own = names != NULL ? g_strv_length (names) : 0;
+  *ret_names = g_steal_pointer (&names);
+  if (own + others == 0)
+    return NULL;
+  return others > 0 ? g_strdup_printf ("%u, %u of others", own, others) : g_strdup_printf ("%u", own);
+}
+
+/* Names that people gave, and the digest that a registry knows it by. */
+static void
+split_names (const char **references, char **ret_names, char **ret_digest)
+{
+  g_autoptr (GString) names = g_string_new (NULL);
+
+  *ret_digest = NULL;
+  for (; *references != NULL; references++)
+    {
+      const char *at = strstr (*references, "@sha256:");
+
+      if (at == NULL)
+        g_string_append_printf (names, "%s%s", names->len > 0 ? ", " : "", *references);
+      else if (*ret_digest == NULL)
+        *ret_digest = g_strndup (at + 1, strlen ("sha256:") + 12);
+    }
+  *ret_names = names->len > 0 ? g_string_free (g_steal_pointer (&names), FALSE) : NULL;
+}
+
 int
 cmd_image_ls (Cli *cli, char **args)
 {
   g_auto (GStrv) words = NULL;
   g_autoptr (GVariant) list = NULL;
-  g_autoptr (OutTable) table = out_table_new ("REFERENCE", "ID", "SIZE", "CREATED", NULL);
+  g_autoptr (OutTable) table = out_table_new ("REFERENCE", "ID", "DIGEST", "SIZE", "CREATED", "SANDBOXES", NULL);
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (GError) error = NULL;
   GVariantIter iter;
@@ -103,19 +143,26 @@ cmd_image_ls (Cli *cli, char **args)
   g_variant_iter_init (&iter, list);
   while (g_variant_iter_loop (&iter, "(&s^a&stx)", &id, &references, &size, &created))
     {
-      g_autofree char *names = g_strjoinv (", ", (char **) references);
       g_autofree char *bytes = out_size (size), *time = out_time (created);
       g_autofree char *brief = g_strndup (id, strlen ("sha256-") + 12);
+      g_autofree char *names = NULL, *digest = NULL, *used = NULL;
+      g_auto (GStrv) users = NULL;
 
+      if (cli->quiet && !cli->json)
+        {
+          puts (id);
+          continue;
+        }
+      split_names (references, &names, &digest);
+      used = find_users (cli, id, &users);
       json_builder_begin_object (builder);
       out_json_string (builder, "id", id);
       out_json_strings (builder, "references", references);
       out_json_integer (builder, "size", size);
       out_json_integer (builder, "created", created);
+      out_json_strings (builder, "used-by", (const char *const *) users);
       json_builder_end_object (builder);
-      out_table_add (table, names, brief, bytes, time);
-      if (cli->quiet && !cli->json)
-        puts (id);
+      out_table_add (table, names, brief, digest, bytes, time, used);
     }
   json_builder_end_array (builder);
   if (cli->json)
@@ -156,7 +203,7 @@ cmd_image_inspect (Cli *cli, char **args)
     {
       g_autofree char *text = NULL, *safe = NULL;
 
-      if (g_str_equal (key, "size") && g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64))
+      if ((g_str_equal (key, "size") || g_str_equal (key, "blobs-size")) && g_variant_is_of_type (value, G_VARIANT_TYPE_UINT64))
         text = out_size (g_variant_get_uint64 (value));
       else if (g_str_equal (key, "created") && g_variant_is_of_type (value, G_VARIANT_TYPE_INT64))
         text = out_time (g_variant_get_int64 (value));
@@ -172,7 +219,7 @@ cmd_image_inspect (Cli *cli, char **args)
         text = g_variant_print (value, FALSE);
       safe = out_printable (text, -1, FALSE);
       if (*safe != '\0')
-        printf ("%-12s %s\n", key, safe);
+        printf ("%-14s %s\n", key, safe);
     }
   return CLI_OK;
 }

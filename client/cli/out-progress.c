@@ -10,6 +10,7 @@
 struct _OutProgress
 {
   gboolean visible;
+  gboolean plain; /* no terminal */
   char *phase;
   gint64 phase_started; /* monotonic usec */
 };
@@ -20,6 +21,7 @@ out_progress_new (gboolean quiet)
   OutProgress *progress = g_new0 (OutProgress, 1);
 
   progress->visible = !quiet && isatty (STDERR_FILENO);
+  progress->plain = !quiet && !progress->visible;
   return progress;
 }
 
@@ -73,16 +75,24 @@ out_progress_update (OutProgress *progress, const char *phase, guint64 done, gui
   guint16 rows, columns = 80;
   gint64 now = g_get_monotonic_time ();
 
-  if (!progress->visible)
+  if (!progress->visible && !progress->plain)
     return;
   if (g_strcmp0 (phase, progress->phase) != 0)
     {
+      if (progress->plain && *phase != '\0')
+        {
+          g_autofree char *plain = out_printable (phase, -1, FALSE);
+
+          fprintf (stderr, "%s\n", plain);
+        }
       g_free (progress->phase);
       progress->phase = g_strdup (phase);
       progress->phase_started = now;
     }
+  if (progress->plain)
+    return;
   cli_terminal_size (&rows, &columns);
-  safe = out_printable (phase, -1, FALSE);
+  safe = out_printable (*phase != '\0' ? phase : "waiting", -1, FALSE);
   line = out_progress_format (safe, done, total, (now - progress->phase_started) / 1e6, columns);
   fprintf (stderr, "\r%s\033[K", line);
 }

@@ -3,10 +3,10 @@
 
 #include <glib.h>
 
-/* One line on stderr that is drawn over again, or nothing when stderr is no terminal. */
+/* One line on stderr that is drawn over again; when stderr is no terminal, a line for each phase. */
 typedef struct _OutProgress OutProgress;
 OutProgress *out_progress_new (gboolean quiet);
-/* done of total bytes (total 0: not known) in `phase`. */
+/* done of total bytes (total 0: not known) in `phase`, "" before the first. */
 void out_progress_update (OutProgress *progress, const char *phase, guint64 done, guint64 total);
 /* Erases the line. */
 void out_progress_free (OutProgress *progress);

@@ -133,6 +133,25 @@ const CliVerb cli_verbs[] = {
     "Usage: creel image build RECIPE\n"
     "Builds an image from the distribution's packages; RECIPE is shell, or one of\n"
     "/etc/creel/images.d.\n" },
+  { "image pull", cmd_image_pull,
+    "Usage: creel image pull [-q] [--json] REFERENCE\n"
+    "Fetches an image and prints its id. REFERENCE is [HOST[:PORT]/]NAME[:TAG] or\n"
+    "NAME@sha256:DIGEST; without a host it is docker.io's, or that of\n"
+    "/etc/creel/creel.conf. Layers that are here are not fetched again.\n\n"
+    "  -q, --quiet           no progress\n" },
+  { "image push", cmd_image_push,
+    "Usage: creel image push [-q] [--json] IMAGE [REFERENCE]\n"
+    "Sends an image to a registry, as HOST[:PORT]/NAME[:TAG].\n\n"
+    "  -q, --quiet           no progress\n" },
+  { "image export", cmd_image_export,
+    "Usage: creel image export [--format FORMAT] IMAGE FILE\n"
+    "Writes an image into a file, or to standard output when FILE is -.\n\n"
+    "  --format FORMAT       oci-archive (default), docker-archive, or rootfs: a tar\n" },
+  { "image tag", cmd_image_tag, "Usage: creel image tag IMAGE NAME[:TAG]\nGives an image another name; an image that has it loses it.\n" },
+  { "image prune", cmd_image_prune,
+    "Usage: creel image prune [-a] [--json]\n"
+    "Removes images without a name, and layers that no image needs.\n\n"
+    "  -a, --all             every image that no sandbox has\n" },
   { "image ls", cmd_image_ls, "Usage: creel image ls [-q] [--json]\nLists images.\n\n  -q, --quiet           ids only\n" },
   { "image inspect", cmd_image_inspect, "Usage: creel image inspect IMAGE [--json]\nShows an image's configuration.\n" },
   { "image rm", cmd_image_rm, "Usage: creel image rm IMAGE...\nRemoves names of images, and an image with its last name.\n" },
@@ -160,7 +179,8 @@ const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
                            "  network log NAME           what it asked for\n"
                            "Keys and images\n"
                            "  secret set | ls | rm       keys in your keyring\n"
-                           "  image build | import | ls | inspect | rm\n"
+                           "  image pull | push          from and to registries\n"
+                           "  image build | import | export | tag | ls | inspect | rm | prune\n"
                            "This machine\n"
                            "  doctor                     what is missing, and what to do\n"
                            "  version, help [VERB]\n"

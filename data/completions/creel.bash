@@ -33,7 +33,7 @@ _creel() {
     '') words="$verbs $globals --version" ;;
     network) words='proxy log check' ;;
     secret) words='set ls rm' ;;
-    image) words='import build ls inspect rm' ;;
+    image) words='pull push import export build tag ls inspect rm prune' ;;
     create) words="$create" ;;
     run) words="$create --detach" ;;
     exec) words='--interactive --tty --detach --user --workdir --env --env-file' ;;
@@ -48,6 +48,8 @@ _creel() {
     'network check') words='--method' ;;
     'secret set') words='--sandbox --registry --username' ;;
     'secret rm') words='--sandbox --registry' ;;
+    'image export') words='--format' ;;
+    'image prune') words='--all' ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words $globals" -- "$cur")
@@ -61,8 +63,9 @@ _creel() {
         mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     cp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -S : -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'image export') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur"; compgen -f -- "$cur") ;;
     'image build') mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur") ;;
-    'image inspect' | 'image rm') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
+    'image inspect' | 'image rm' | 'image push' | 'image tag') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     esac
 }

@@ -40,8 +40,8 @@ complete -c creel -n '__fish_seen_subcommand_from help' -a "$verbs"
 complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm save logs ports proxy log check' -a '(__creel_sandboxes)'
 complete -c creel -n '__fish_seen_subcommand_from network; and not __fish_seen_subcommand_from proxy log check' -a 'proxy log check'
 complete -c creel -n '__fish_seen_subcommand_from secret; and not __fish_seen_subcommand_from set ls rm' -a 'set ls rm'
-complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_subcommand_from import build ls inspect rm' -a 'import build ls inspect rm'
-complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from inspect rm' -a '(__creel_images)'
+complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_subcommand_from pull push import export build tag ls inspect rm prune' -a 'pull push import export build tag ls inspect rm prune'
+complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from inspect rm push tag export' -a '(__creel_images)'
 complete -c creel -n '__fish_seen_subcommand_from import' -F
 for verb in create run
     complete -c creel -n "__fish_seen_subcommand_from $verb" -a shell
@@ -84,6 +84,8 @@ complete -c creel -n '__fish_seen_subcommand_from proxy' -l policy -x -a 'allow 
 complete -c creel -n '__fish_seen_subcommand_from proxy' -l preset -x -a 'locked balanced open'
 complete -c creel -n '__fish_seen_subcommand_from proxy' -l reset -d 'Forget all rules first'
 complete -c creel -n '__fish_seen_subcommand_from check' -s X -l method -x -d 'Of the request'
+complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from export' -l format -x -a 'oci-archive docker-archive rootfs' -d 'Of the file'
+complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from prune' -s a -l all -d 'Every image that no sandbox has'
 complete -c creel -n '__fish_seen_subcommand_from secret' -l sandbox -x -a '(__creel_sandboxes)' -d 'For this one only'
 complete -c creel -n '__fish_seen_subcommand_from secret' -l registry -x -a '(__fish_print_hostnames)' -d 'Of this registry'
 complete -c creel -n '__fish_seen_subcommand_from secret; and __fish_seen_subcommand_from set' -s u -l username -x -d 'Its user'

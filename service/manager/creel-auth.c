@@ -22,6 +22,11 @@ static const struct
   { "org.creel.Creel1.Manager", "ListImages", CREEL_ACTION_NONE },
   { "org.creel.Creel1.Manager", "InspectImage", CREEL_ACTION_NONE },
   { "org.creel.Creel1.Manager", "RemoveImage", CREEL_ACTION_MANAGE_IMAGES },
+  { "org.creel.Creel1.Manager", "PullImage", CREEL_ACTION_MANAGE_IMAGES },
+  { "org.creel.Creel1.Manager", "PushImage", CREEL_ACTION_NONE },   /* export-image, with image and reference for rules: asked for by it */
+  { "org.creel.Creel1.Manager", "ExportImage", CREEL_ACTION_NONE }, /* the same */
+  { "org.creel.Creel1.Manager", "TagImage", CREEL_ACTION_MANAGE_IMAGES },
+  { "org.creel.Creel1.Manager", "PruneImages", CREEL_ACTION_MANAGE_IMAGES },
   { "org.creel.Creel1.Manager", "Check", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Register", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Unregister", CREEL_ACTION_NONE },

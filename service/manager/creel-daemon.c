@@ -108,6 +108,7 @@ creel_daemon_new (GError **error)
   daemon->sandboxes = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) creel_sandbox_free);
   daemon->sessions = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) creel_session_free);
   daemon->image_jobs = g_ptr_array_new ();
+  daemon->garbage = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   daemon->jobs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) creel_job_free);
   daemon->reserved = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   daemon->bus = g_bus_get_sync (G_BUS_TYPE_SYSTEM, NULL, error);
@@ -136,6 +137,7 @@ creel_daemon_free (CreelDaemon *daemon)
   g_clear_pointer (&daemon->sessions, g_hash_table_unref);
   g_clear_pointer (&daemon->jobs, g_hash_table_unref);
   g_clear_pointer (&daemon->image_jobs, g_ptr_array_unref);
+  g_clear_pointer (&daemon->garbage, g_hash_table_unref);
   g_clear_pointer (&daemon->reserved, g_hash_table_unref);
   g_clear_pointer (&daemon->units, creel_units_free);
   g_clear_pointer (&daemon->agents, creel_agent_registry_free);

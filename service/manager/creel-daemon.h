@@ -30,6 +30,7 @@ typedef struct
   GHashTable *sessions;  /* decimal id -> CreelSession */
   GHashTable *jobs;      /* decimal id -> CreelJob */
   GPtrArray *image_jobs; /* CreelImageJob: the work behind some of them */
+  GHashTable *garbage;   /* digests of blobs to look at when no work of images goes on */
   guint last_session;
   guint last_job;
   guint last_worker;

@@ -2,6 +2,7 @@
 #include "creel-image-job.h"
 
 #include "creel-error.h"
+#include "creel-image-collect.h"
 #include "creel-image-store.h"
 #include "creel-job.h"
 
@@ -215,8 +216,8 @@ abort_image (CreelImageJob *self)
   g_clear_pointer (&self->directory, g_free);
 }
 
-static void
-step_failed (CreelImageJob *self, const GError *error)
+void
+creel_image_job_fail_step (CreelImageJob *self, const GError *error)
 {
   abort_image (self);
   if (self->on_error != NULL && !g_error_matches (error, CREEL_ERROR, CREEL_ERROR_CANCELLED))
@@ -233,7 +234,7 @@ on_worker_done (gpointer user_data, CreelWorkerLines *lines, const GError *error
   self->worker = NULL;
   self->estimate = 0;
   if (error != NULL)
-    step_failed (self, error);
+    creel_image_job_fail_step (self, error);
   else
     self->next (self, lines, self->data);
 }
@@ -247,7 +248,7 @@ creel_image_job_run (CreelImageJob *job, CreelWorkerKind kind, const char *const
   job->next = next;
   job->worker = creel_worker_start (job->daemon, kind, arguments, input, output, on_progress, on_worker_done, job, &error);
   if (job->worker == NULL)
-    step_failed (job, error);
+    creel_image_job_fail_step (job, error);
   else if (g_cancellable_is_cancelled (job->cancellable))
     creel_worker_cancel (job->worker);
 }
@@ -286,6 +287,7 @@ finish (CreelImageJob *self, const GError *error)
 
   abort_image (self);
   g_ptr_array_remove (self->daemon->image_jobs, self);
+  creel_image_collect_deferred (self->daemon);
   for (guint i = 0; i < self->waiters->len; i++)
     creel_job_finish (nth_job (self, i), error, error == NULL ? details : NULL);
   g_ptr_array_unref (self->waiters);

@@ -50,6 +50,8 @@ gboolean creel_image_job_commit_image (CreelImageJob *job, CreelImageConfig *con
 void creel_image_job_add_detail (CreelImageJob *job, const char *key, GVariant *value);
 void creel_image_job_done (CreelImageJob *job);
 void creel_image_job_fail (CreelImageJob *job, const GError *error);
+/* As when a worker failed: on_error decides. */
+void creel_image_job_fail_step (CreelImageJob *job, const GError *error);
 /* Fails the jobs of its present owner only. TRUE: others are left, and the work may begin again for them. */
 gboolean creel_image_job_fail_owner (CreelImageJob *job, const GError *error);
 /* Called instead of failing the job when a step of it fails: may start again, or must call _fail. */

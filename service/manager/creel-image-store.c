@@ -190,41 +190,62 @@ creel_image_store_list (void)
 }
 
 gboolean
-creel_image_store_remove (const char *reference, gboolean (*in_use) (const char *id, gpointer user_data), gpointer user_data,
-                          GError **error)
+creel_image_store_add_names (const char *id, char **names, GError **error)
 {
-  g_autofree char *id = creel_image_resolve (reference, error);
-  g_autofree char *normal = creel_image_reference_normalize (reference, NULL);
-  g_autoptr (GHashTable) references = id != NULL ? creel_image_references_load (error) : NULL;
-  g_autofree char *directory = NULL;
-  gboolean by_name;
-  GHashTableIter iter;
-  gpointer value;
-  guint left = 0;
+  g_autoptr (GHashTable) references = creel_image_references_load (error);
+  gboolean changed = FALSE;
 
   if (references == NULL)
     return FALSE;
-  by_name = normal != NULL && g_hash_table_contains (references, normal);
+  for (; *names != NULL; names++)
+    if (g_strcmp0 (g_hash_table_lookup (references, *names), id) != 0)
+      {
+        g_hash_table_insert (references, g_strdup (*names), g_strdup (id));
+        changed = TRUE;
+      }
+  return !changed || write_references (references, error);
+}
+
+/* Digests go with the last name that a person gave: they alone would keep an image that nobody asked for. */
+static guint
+drop_name (GHashTable *references, const char *name, const char *id)
+{
+  GHashTableIter iter;
+  gpointer key, value;
+  guint left = 0;
+
+  if (name != NULL)
+    g_hash_table_remove (references, name);
+  g_hash_table_iter_init (&iter, references);
+  while (name != NULL && g_hash_table_iter_next (&iter, &key, &value))
+    left += g_str_equal (value, id) && strchr (key, '@') == NULL;
+  if (left > 0)
+    return left;
   g_hash_table_iter_init (&iter, references);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    left += g_str_equal (value, id);
-  if ((!by_name || left <= 1) && in_use (id, user_data))
+    if (g_str_equal (value, id))
+      g_hash_table_iter_remove (&iter);
+  return 0;
+}
+
+gboolean
+creel_image_store_remove (const char *reference, gboolean (*in_use) (const char *id, gpointer user_data), gpointer user_data,
+                          char ***ret_blobs, GError **error)
+{
+  g_autofree char *id = creel_image_resolve (reference, error);
+  g_autoptr (GHashTable) references = id != NULL ? creel_image_references_load (error) : NULL;
+  g_autofree char *name = references != NULL ? creel_image_find_name (references, reference) : NULL;
+  g_autoptr (CreelImageConfig) config = id != NULL ? creel_image_config_load (id, NULL) : NULL;
+  g_autofree char *directory = NULL;
+  guint left;
+
+  if (references == NULL)
+    return FALSE;
+  left = drop_name (references, name, id);
+  if (left == 0 && in_use (id, user_data))
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_IMAGE_IN_USE, "Image %s is the disk of a sandbox; remove that first", reference);
       return FALSE;
-    }
-  if (by_name)
-    {
-      g_hash_table_remove (references, normal);
-      left--;
-    }
-  else
-    {
-      g_hash_table_iter_init (&iter, references);
-      while (g_hash_table_iter_next (&iter, NULL, &value))
-        if (g_str_equal (value, id))
-          g_hash_table_iter_remove (&iter);
-      left = 0;
     }
   if (!write_references (references, error))
     return FALSE;
@@ -232,5 +253,7 @@ creel_image_store_remove (const char *reference, gboolean (*in_use) (const char 
     return TRUE;
   directory = image_directory (id);
   creel_image_store_abort (directory);
+  if (ret_blobs != NULL && config != NULL)
+    *ret_blobs = g_strdupv (config->blobs);
   return TRUE;
 }

@@ -18,6 +18,9 @@ gboolean creel_image_store_set_blobs (const char *id, const char *manifest, char
 void creel_image_store_clean (void);
 /* Valid ids; owned by the caller. */
 char **creel_image_store_list (void);
-/* Removes a reference, and the image with its last one; `in_use` tells whether an id must stay. */
+/* The image is called by these too; who had one of these names loses it. */
+gboolean creel_image_store_add_names (const char *id, char **names, GError **error);
+/* Removes a name, and the image with the last one that is not a digest; `in_use` tells whether an id must stay. ret_blobs, may be NULL: what
+ * the image had in the OCI store, or NULL when it stays; owned by the caller. */
 gboolean creel_image_store_remove (const char *reference, gboolean (*in_use) (const char *id, gpointer user_data),
-                                   gpointer user_data, GError **error);
+                                   gpointer user_data, char ***ret_blobs, GError **error);

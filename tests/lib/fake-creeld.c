@@ -481,7 +481,7 @@ on_list_images (CreelDBusManager *manager, GDBusMethodInvocation *invocation, gp
 {
   creel_dbus_manager_complete_list_images (
       manager, invocation,
-      g_variant_new_parsed ("[('sha256-0123456789abcdef0123456789abcdef', ['shell', 'shell:latest'], uint64 104857600, int64 1700000000000000)]"));
+      g_variant_new_parsed ("[('sha256-0123456789abcdef0123456789abcdef', ['shell:latest', 'ghcr.io/x/y:1', 'ghcr.io/x/y@sha256:fedcba9876543210'], uint64 104857600, int64 1700000000000000)]"));
   return TRUE;
 }
 
@@ -511,7 +511,7 @@ start_job (Fake *fake, const char *operation, const char *target)
   g_object_set (job, "operation", operation, "target", target, "phase", "packing", "progress", g_variant_new ("(tt)", (guint64) 5, (guint64) 10), NULL);
   g_object_set_data (G_OBJECT (job), "fake", fake);
   g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (job), fake->bus, path, NULL);
-  g_timeout_add_full (G_PRIORITY_DEFAULT, g_str_equal (target, "instant") ? 0 : 300, finish_job, job, g_object_unref);
+  g_timeout_add_full (G_PRIORITY_DEFAULT, g_str_equal (target, "instant") ? 0 : 1000, finish_job, job, g_object_unref);
   return path;
 }
 
@@ -531,6 +531,61 @@ on_build (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const ch
   g_autofree char *path = start_job (user_data, "image-build", recipe);
 
   creel_dbus_manager_complete_build_image (manager, invocation, path);
+  return TRUE;
+}
+
+static gboolean
+on_pull (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *reference, GVariant *options, gpointer user_data)
+{
+  g_autofree char *path = start_job (user_data, "image-pull", reference);
+
+  creel_dbus_manager_complete_pull_image (manager, invocation, path);
+  return TRUE;
+}
+
+static gboolean
+on_push (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *image, const char *reference, GVariant *options,
+         gpointer user_data)
+{
+  g_autofree char *path = start_job (user_data, "image-push", reference);
+
+  creel_dbus_manager_complete_push_image (manager, invocation, path);
+  return TRUE;
+}
+
+static gboolean
+on_export (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *image, GVariant *file, const char *format,
+           GVariant *options, gpointer user_data)
+{
+  g_autofree char *path = start_job (user_data, "image-export", image);
+
+  creel_dbus_manager_complete_export_image (manager, invocation, NULL, path);
+  return TRUE;
+}
+
+static gboolean
+on_tag (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *image, const char *reference, gpointer user_data)
+{
+  creel_dbus_manager_complete_tag_image (manager, invocation);
+  return TRUE;
+}
+
+static gboolean
+on_prune (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GVariant *options, gpointer user_data)
+{
+  const char *const removed[] = { "sha256-0123456789abcdef", NULL };
+
+  creel_dbus_manager_complete_prune_images (manager, invocation, removed, 12345678);
+  return TRUE;
+}
+
+static gboolean
+on_inspect_image (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *reference, gpointer user_data)
+{
+  creel_dbus_manager_complete_inspect_image (
+      manager, invocation,
+      g_variant_new_parsed ("{'id': <%s>, 'references': <['shell:latest']>, 'size': <uint64 104857600>, 'blobs-size': <uint64 1048576>,"
+                            " 'used-by': <['box']>, 'used-by-others': <uint32 2>}", reference));
   return TRUE;
 }
 
@@ -586,6 +641,12 @@ main (void)
   g_signal_connect (fake.manager, "handle-list-images", G_CALLBACK (on_list_images), &fake);
   g_signal_connect (fake.manager, "handle-import-image", G_CALLBACK (on_import), &fake);
   g_signal_connect (fake.manager, "handle-build-image", G_CALLBACK (on_build), &fake);
+  g_signal_connect (fake.manager, "handle-pull-image", G_CALLBACK (on_pull), &fake);
+  g_signal_connect (fake.manager, "handle-push-image", G_CALLBACK (on_push), &fake);
+  g_signal_connect (fake.manager, "handle-export-image", G_CALLBACK (on_export), &fake);
+  g_signal_connect (fake.manager, "handle-tag-image", G_CALLBACK (on_tag), &fake);
+  g_signal_connect (fake.manager, "handle-prune-images", G_CALLBACK (on_prune), &fake);
+  g_signal_connect (fake.manager, "handle-inspect-image", G_CALLBACK (on_inspect_image), &fake);
   g_signal_connect (fake.manager, "handle-remove-image", G_CALLBACK (on_remove_image), &fake);
   g_signal_connect (fake.manager, "handle-check", G_CALLBACK (on_check), &fake);
   g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (fake.manager), fake.bus, CREEL_OBJECT_PATH, &error);

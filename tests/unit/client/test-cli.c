@@ -113,6 +113,16 @@ test_outputs (void)
   golden ("image-build-bad", "image build bad");
   golden ("image-import", "image import /dev/null");
   golden ("image-rm-used", "image rm shell other");
+  golden ("image-pull", "image pull ghcr.io/x/y");
+  golden ("image-pull-quiet", "image pull -q instant");
+  golden ("image-push-json", "--json image push shell instant");
+  golden ("image-tag", "image tag shell other:1");
+  golden ("image-prune", "image prune");
+  golden ("image-prune-json", "image prune --all --json");
+  golden ("image-inspect", "image inspect shell");
+  golden ("image-export-bad", "image export shell /nowhere/file");
+  golden ("secret-registry-bad", "secret set --registry http://x");
+  golden ("secret-registry-two", "secret rm --registry x.de openai");
   golden ("version", "version");
   golden ("version-json", "version --json");
   golden ("exec-detached", "exec -d box true");

@@ -9,6 +9,7 @@
 #include "creel-dispatch.h"
 #include "creel-error.h"
 #include "creel-exec.h"
+#include "creel-image-collect.h"
 #include "creel-image-store.h"
 #include "creel-network.h"
 #include "creel-sandbox-store.h"
@@ -339,10 +340,10 @@ test_images (gpointer fixture, gconstpointer unused)
   g_assert_true (creel_image_store_commit (directory, lines->config, "shell:latest", &error));
   ids = creel_image_store_list ();
   g_assert_cmpuint (g_strv_length (ids), ==, 1);
-  g_assert_false (creel_image_store_remove ("shell", in_use, root, &error));
+  g_assert_false (creel_image_store_remove ("shell", in_use, root, NULL, &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_IMAGE_IN_USE);
   g_clear_error (&error);
-  g_assert_true (creel_image_store_remove ("shell", in_use, NULL, &error));
+  g_assert_true (creel_image_store_remove ("shell", in_use, NULL, NULL, &error));
   g_strfreev (ids);
   ids = creel_image_store_list ();
   g_assert_cmpuint (g_strv_length (ids), ==, 0);
@@ -351,6 +352,111 @@ test_images (gpointer fixture, gconstpointer unused)
   close (fd);
   creel_image_store_clean ();
   g_assert_false (g_file_test (directory, G_FILE_TEST_EXISTS));
+}
+
+static char *
+make_image (CreelWorkerLines *lines, const char *reference)
+{
+  g_autoptr (GError) error = NULL;
+  g_autofree char *directory = NULL;
+  int fd;
+
+  directory = creel_image_store_begin (1, &fd, &error);
+  g_assert_no_error (error);
+  g_assert_cmpint (write (fd, "hsqs0000", 8), ==, 8);
+  close (fd);
+  g_free (lines->config->id);
+  lines->config->id = g_strdup (lines->id);
+  creel_image_store_commit (directory, lines->config, reference, &error);
+  g_assert_no_error (error);
+  return g_strdup (lines->id);
+}
+
+static gboolean
+has_blob (const char *digest)
+{
+  g_autofree char *path = g_build_filename (root, "/var/lib/creel/oci/blobs/sha256", digest, NULL);
+
+  return g_file_test (path, G_FILE_TEST_EXISTS);
+}
+
+static void
+write_blob (const char *digest)
+{
+  g_autofree char *path = g_build_filename ("/var/lib/creel/oci/blobs/sha256", digest, NULL);
+
+  write_file (path, "blob");
+}
+
+/* Names and blobs of two images that share one. */
+static void
+test_collect (gpointer fixture, gconstpointer unused)
+{
+#define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define C "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
+#define D "dddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddddd"
+  const char *first_text = "blob " A " 4\nblob " C " 4\nmanifest " A "\ndone " A "\n";
+  const char *second_text = "blob " B " 4\nblob " C " 4\nmanifest " B "\ndone " B "\n";
+  g_autoptr (CreelWorkerLines) first = creel_worker_lines_new ();
+  g_autoptr (CreelWorkerLines) second = creel_worker_lines_new ();
+  g_autoptr (GPtrArray) jobs = g_ptr_array_new ();
+  g_autoptr (GHashTable) garbage = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  CreelDaemon daemon = { .image_jobs = jobs, .garbage = garbage };
+  g_autoptr (GError) error = NULL;
+  char *names[] = { (char *) "host.de/x:1", (char *) "host.de/x@sha256:" D, NULL };
+  g_autofree char *a = NULL, *b = NULL;
+  char **blobs = NULL;
+  guint64 bytes;
+
+  creel_worker_lines_feed (first, first_text, strlen (first_text));
+  creel_worker_lines_feed (second, second_text, strlen (second_text));
+  a = make_image (first, "one:latest");
+  b = make_image (second, "two:latest");
+  write_blob (A);
+  write_blob (B);
+  write_blob (C);
+  write_blob (D);
+  g_assert_true (creel_image_store_add_names (a, names, &error));
+
+  /* a digest does not hold an image, another tag does */
+  g_assert_true (creel_image_store_remove ("one", in_use, NULL, &blobs, &error));
+  g_assert_null (blobs);
+  g_assert_true (creel_image_store_remove ("host.de/x@sha256:" D, in_use, NULL, &blobs, &error));
+  g_assert_null (blobs);
+  g_assert_null (creel_image_resolve ("host.de/x@sha256:" D, NULL));
+  g_assert_true (creel_image_store_add_names (a, names, &error));
+  g_assert_true (creel_image_store_remove ("host.de/x:1", in_use, NULL, &blobs, &error));
+  g_assert_nonnull (blobs);
+  g_assert_null (creel_image_resolve ("host.de/x@sha256:" D, NULL));
+
+  /* not while work goes on */
+  g_ptr_array_add (jobs, &daemon);
+  creel_image_collect_blobs (&daemon, blobs);
+  g_assert_true (has_blob (A));
+  g_assert_false (creel_image_collect_all (&daemon, &bytes, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_FAILED);
+  g_clear_error (&error);
+  g_ptr_array_set_size (jobs, 0);
+  creel_image_collect_deferred (&daemon);
+  g_assert_false (has_blob (A));
+  g_assert_true (has_blob (B) && has_blob (C) && has_blob (D));
+  g_assert_true (creel_image_collect_all (&daemon, &bytes, &error));
+  g_assert_cmpuint (bytes, ==, 4);
+  g_assert_false (has_blob (D));
+
+  /* an image that cannot be read: whose blobs are whose is not known */
+  write_blob (D);
+  {
+    g_autofree char *conf = g_strdup_printf ("/var/lib/creel/images/%s/image.conf", b);
+
+    write_file (conf, "not a key file");
+  }
+  g_test_expect_message (NULL, G_LOG_LEVEL_WARNING, "*No blobs are deleted*");
+  g_assert_false (creel_image_collect_all (&daemon, &bytes, NULL));
+  g_test_assert_expected_messages ();
+  g_assert_true (has_blob (B) && has_blob (C) && has_blob (D));
+  g_strfreev (blobs);
 }
 
 static void
@@ -512,6 +618,7 @@ main (int argc, char **argv)
   g_test_add_vtable ("/manager/network", 0, NULL, setup, test_network, teardown);
   g_test_add_vtable ("/manager/check-network", 0, NULL, setup, test_check_network, teardown);
   g_test_add_vtable ("/manager/store", 0, NULL, setup, test_store, teardown);
+  g_test_add_vtable ("/manager/collect", 0, NULL, setup, test_collect, teardown);
   g_test_add_vtable ("/manager/images", 0, NULL, setup, test_images, teardown);
   return g_test_run ();
 }

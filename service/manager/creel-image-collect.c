@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-image-collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "creel-error.h"
+#include "creel-image-job.h"
+#include "creel-image-store.h"
+#include "creel-names.h"
+#include "creel-root.h"
+
+/* Digests that images have. NULL when one cannot be read: then nothing is known to be garbage. */
+static GHashTable *
+find_owned (void)
+{
+  g_autoptr (GHashTable) owned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_auto (GStrv) ids = creel_image_store_list ();
+
+  for (char **id = ids; *id != NULL; id++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (CreelImageConfig) config = creel_image_config_load (*id, &error);
+
+      if (config == NULL)
+        {
+          g_warning ("No blobs are deleted: %s", error->message);
+          return NULL;
+        }
+      for (char **blob = config->blobs; *blob != NULL; blob++)
+        g_hash_table_add (owned, g_strndup (*blob, 64));
+    }
+  return g_steal_pointer (&owned);
+}
+
+static int
+open_blobs (void)
+{
+  g_autofree char *path = creel_root_path (CREEL_OCI_DIR "/blobs/sha256");
+
+  return open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+void
+creel_image_collect_blobs (CreelDaemon *daemon, char **blobs)
+{
+  for (; blobs != NULL && *blobs != NULL; blobs++)
+    g_hash_table_add (daemon->garbage, g_strndup (*blobs, 64));
+  creel_image_collect_deferred (daemon);
+}
+
+void
+creel_image_collect_deferred (CreelDaemon *daemon)
+{
+  g_autoptr (GHashTable) owned = NULL;
+  GHashTableIter iter;
+  gpointer digest;
+  int directory;
+
+  if (creel_image_job_any (daemon) || g_hash_table_size (daemon->garbage) == 0 || (owned = find_owned ()) == NULL)
+    return;
+  directory = open_blobs ();
+  g_hash_table_iter_init (&iter, daemon->garbage);
+  while (directory >= 0 && g_hash_table_iter_next (&iter, &digest, NULL))
+    if (!g_hash_table_contains (owned, digest) && unlinkat (directory, digest, 0) < 0 && errno != ENOENT)
+      g_warning ("Cannot delete blob %s: %s", (char *) digest, g_strerror (errno));
+  if (directory >= 0)
+    close (directory);
+  g_hash_table_remove_all (daemon->garbage);
+}
+
+gboolean
+creel_image_collect_all (CreelDaemon *daemon, guint64 *ret_bytes, GError **error)
+{
+  g_autofree char *path = creel_root_path (CREEL_OCI_DIR "/blobs/sha256");
+  g_autoptr (GHashTable) owned = NULL;
+  g_autoptr (GDir) dir = NULL;
+  const char *entry;
+
+  *ret_bytes = 0;
+  if (creel_image_job_any (daemon))
+    {
+      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "Images are being made or moved now; prune when that has ended");
+      return FALSE;
+    }
+  owned = find_owned ();
+  if (owned == NULL)
+    {
+      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "An image cannot be read, so nothing is deleted; \"journalctl -u creeld\" says which");
+      return FALSE;
+    }
+  dir = g_dir_open (path, 0, NULL);
+  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (path, entry, NULL);
+      struct stat st;
+
+      if (!g_hash_table_contains (owned, entry) && lstat (file, &st) == 0 && unlink (file) == 0)
+        *ret_bytes += S_ISREG (st.st_mode) ? st.st_size : 0;
+    }
+  g_hash_table_remove_all (daemon->garbage);
+  return TRUE;
+}
