@@ -148,6 +148,22 @@ find_or_create (Cli *cli, const CliCreateOptions *options, char **words, gboolea
   return g_steal_pointer (&name);
 }
 
+/* What stands after -- goes to the agent's own command. A shell is told what to run instead, and so is a command of the image's own, which
+ * is not known here. */
+static char **
+make_command (CreelDBusSandbox *sandbox, char **words)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  const char *const *own = creel_dbus_sandbox_get_command (sandbox);
+
+  if (words == NULL || *words == NULL)
+    return NULL;
+  if (own != NULL && g_strcmp0 (creel_dbus_sandbox_get_agent (sandbox), "shell") != 0)
+    g_strv_builder_addv (builder, (const char **) own);
+  g_strv_builder_addv (builder, (const char **) words);
+  return g_strv_builder_end (builder);
+}
+
 int
 cmd_run (Cli *cli, char **args)
 {
@@ -158,14 +174,14 @@ cmd_run (Cli *cli, char **args)
     { "detach", 'd', 0, G_OPTION_ARG_NONE, &detach, NULL, NULL },
     { NULL },
   };
-  g_auto (GStrv) words = NULL, command = NULL, environment = NULL;
+  g_auto (GStrv) words = NULL, rest = NULL, command = NULL, environment = NULL;
   g_autofree char *name = NULL;
   g_autoptr (CreelDBusSandbox) sandbox = NULL;
   g_autoptr (GError) error = NULL;
   gboolean created;
   int status;
 
-  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, -1, &words, &command, &status))
+  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, -1, &words, &rest, &status))
     return status;
   name = find_or_create (cli, &options, words, &created, &error);
   if (name == NULL || (sandbox = cli_get_sandbox (cli, name, TRUE, &error)) == NULL)
@@ -186,6 +202,8 @@ cmd_run (Cli *cli, char **args)
   else
     {
       gboolean tty = isatty (STDIN_FILENO) && isatty (STDOUT_FILENO);
+
+      command = make_command (sandbox, rest);
       CliSession session = { .argv = command, .environment = environment, .tty = tty, .interactive = TRUE };
 
       status = cli_session_run (cli, sandbox, &session);

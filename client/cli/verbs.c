@@ -22,14 +22,16 @@
 const CliVerb cli_verbs[] = {
   { "create", cmd_create,
     "Usage: creel create [OPTION...] AGENT [PATH[:ro]...] [-- COMMAND...]\n"
-    "Makes a sandbox and prints its name; AGENT is shell, for example. Each PATH\n"
-    "is shared with it, :ro read only; the first is its working directory.\n\n" CREATE_OPTIONS
+    "Makes a sandbox and prints its name. AGENT is shell, openclaw, claude, codex,\n"
+    "gemini, or one of /etc/creel/agents.d. Each PATH is shared with the sandbox,\n"
+    ":ro read only; the first is its working directory.\n\n" CREATE_OPTIONS
     "  --rm                  remove it when it stops\n" },
   { "run", cmd_run,
-    "Usage: creel run [OPTION...] NAME | AGENT [PATH[:ro]...] [-- COMMAND...]\n"
+    "Usage: creel run [OPTION...] NAME | AGENT [PATH[:ro]...] [-- ARGUMENT...]\n"
     "Attaches to sandbox NAME, starting it first when it is stopped; or makes one\n"
     "of AGENT and PATH (default: this folder), or takes the one that there is.\n"
-    "Leaves with the exit code of its command.\n\n" CREATE_OPTIONS
+    "What follows -- is given to the agent's command; for a shell it is a command.\n"
+    "Leaves with the exit code of the command.\n\n" CREATE_OPTIONS
     "  --rm                  a new one, removed at the end\n"
     "  -d, --detach          only start it, and print its name\n" },
   { "exec", cmd_exec,

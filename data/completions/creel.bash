@@ -57,8 +57,8 @@ _creel() {
     fi
     case $verb in
     '' | network | secret | image) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
-    create) mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur"; compgen -d -- "$cur") ;;
-    run) mapfile -t COMPREPLY < <(compgen -W "shell $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
+    create) mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini' -- "$cur"; compgen -d -- "$cur") ;;
+    run) mapfile -t COMPREPLY < <(compgen -W "shell openclaw claude codex gemini $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
     exec | inspect | start | stop | restart | rm | save | logs | ports | 'network proxy' | 'network log' | 'network check')
         mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     cp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -S : -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;

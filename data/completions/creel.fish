@@ -44,7 +44,7 @@ complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_sub
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from inspect rm push tag export' -a '(__creel_images)'
 complete -c creel -n '__fish_seen_subcommand_from import' -F
 for verb in create run
-    complete -c creel -n "__fish_seen_subcommand_from $verb" -a shell
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -a "shell openclaw claude codex gemini"
     complete -c creel -n "__fish_seen_subcommand_from $verb" -F
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l name -x -d 'Its name'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -s t -l image -x -a '(__creel_images)' -d 'Image'

@@ -83,6 +83,8 @@ creel_agent_type_load (const char *name, GError **error)
 {
   static const char *const directories[] = { CREEL_CONFIG_DIR "/agents.d", CREEL_DATADIR "/agents" };
   g_autofree char *shown = NULL;
+  g_autofree char *list = NULL;
+  g_auto (GStrv) names = NULL;
 
   for (guint i = 0; creel_credential_name_is_valid (name) && i < G_N_ELEMENTS (directories); i++)
     {
@@ -110,7 +112,9 @@ creel_agent_type_load (const char *name, GError **error)
     }
   shown = g_strndup (name, 64);
   g_strcanon (shown, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._", '?');
-  g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "There is no agent \"%s\"; \"shell\" is one", shown);
+  names = creel_agent_type_list ();
+  list = g_strjoinv (", ", names);
+  g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "There is no agent \"%s\"; there are: %s", shown, list);
   return NULL;
 }
 
