@@ -344,6 +344,28 @@ test_linger (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->code, ==, CREEL_STREAM_CANCEL);
 }
 
+static gboolean
+on_wake (GObject *stream, gpointer user_data)
+{
+  (*(guint *) user_data)++;
+  return G_SOURCE_CONTINUE;
+}
+
+/* A TLS stream waits with a source that has ours for a child: it wakes as often as ours does. */
+static void
+test_child_source (Fixture *f, gconstpointer data)
+{
+  GOutputStream *out = g_io_stream_get_output_stream (f->io);
+  g_autoptr (GSource) child = g_pollable_output_stream_create_source (G_POLLABLE_OUTPUT_STREAM (out), NULL);
+  g_autoptr (GSource) source = g_pollable_source_new_full (out, child, NULL);
+  guint woken = 0;
+
+  g_source_set_callback (source, G_SOURCE_FUNC (on_wake), &woken, NULL);
+  g_source_attach (source, NULL);
+  STEP_UNTIL (woken > 3);
+  g_source_destroy (source);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -359,5 +381,6 @@ main (int argc, char **argv)
   ADD ("abort", test_abort);
   ADD ("last-bytes", test_last_bytes);
   ADD ("linger", test_linger);
+  ADD ("child-source", test_child_source);
   return g_test_run ();
 }
