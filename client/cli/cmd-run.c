@@ -156,11 +156,11 @@ make_command (CreelDBusSandbox *sandbox, char **words)
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   const char *const *own = creel_dbus_sandbox_get_command (sandbox);
 
-  if (words == NULL || *words == NULL)
-    return NULL;
-  if (own != NULL && g_strcmp0 (creel_dbus_sandbox_get_agent (sandbox), "shell") != 0)
+  /* nothing: the sandbox's own command, whatever it is */
+  if (own != NULL && words != NULL && *words != NULL && g_strcmp0 (creel_dbus_sandbox_get_agent (sandbox), "shell") != 0)
     g_strv_builder_addv (builder, (const char **) own);
-  g_strv_builder_addv (builder, (const char **) words);
+  if (words != NULL)
+    g_strv_builder_addv (builder, (const char **) words);
   return g_strv_builder_end (builder);
 }
 

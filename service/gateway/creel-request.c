@@ -138,12 +138,17 @@ creel_request_decide (CreelRequest *request, const CreelPolicy *policy)
   if (!decision->needs_request)
     return;
   creel_decision_clear (decision);
+  creel_policy_decide (policy, request->scheme, request->host, request->port, request->head->method, path, decision);
   if (path == NULL)
     {
-      decision->reason = g_strdup (CREEL_REASON_MALFORMED);
+      /* npm asks for /@scope%2fname: fine as long as no rule depends on where its slashes are */
+      if (decision->needs_request)
+        {
+          creel_decision_clear (decision);
+          decision->reason = g_strdup (CREEL_REASON_MALFORMED);
+        }
       return;
     }
-  creel_policy_decide (policy, request->scheme, request->host, request->port, request->head->method, path, decision);
   /* what was decided on is what is sent */
   const char *query = strchr (request->target, '?');
   g_autofree char *target = g_strconcat (path, query != NULL ? query : "", NULL);

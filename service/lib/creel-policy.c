@@ -224,7 +224,7 @@ creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const CreelH
               if (rule->verdict != CREEL_VERDICT_DENY)
                 continue;
             }
-          else if (method == NULL || path == NULL)
+          else if (method == NULL || (path == NULL && rule->paths != NULL))
             {
               decision.needs_request = TRUE;
               continue;

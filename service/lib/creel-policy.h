@@ -64,7 +64,8 @@ void creel_decision_clear (CreelDecision *decision);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CreelDecision, creel_decision_clear)
 
 /* method and path may be NULL (a tunnel): then a rule that names them neither allows nor denies but sets
- * needs_request. path is canonical (creel_path_canonicalize). */
+ * needs_request. path is canonical (creel_path_canonicalize); NULL beside a method: it can be read in two ways, and sets
+ * needs_request when a rule names paths. */
 void creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const CreelHost *host, guint16 port,
                           const char *method, const char *path, CreelDecision *ret_decision);
 
