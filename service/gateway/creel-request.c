@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "creel-rule.h"
+
 void
 creel_request_free (CreelRequest *request)
 {
@@ -43,6 +45,13 @@ resolve_absolute (CreelRequest *request, const char **ret_message)
   return NULL;
 }
 
+/* This machine has several names in a guest, and what connects to one of them comes here as localhost. */
+static gboolean
+is_same_host (const CreelHost *a, const CreelHost *b)
+{
+  return creel_host_equal (a, b) || ((creel_rule_is_localhost_name (a) || g_str_equal (creel_host_get_text (a), "::1")) && creel_rule_is_localhost_name (b));
+}
+
 static const char *
 check_host_header (CreelRequest *request, const char **ret_message)
 {
@@ -63,7 +72,7 @@ check_host_header (CreelRequest *request, const char **ret_message)
       *ret_message = "The Host header does not name a host";
       return CREEL_REASON_MALFORMED;
     }
-  if (!creel_host_equal (host, request->host) || port != request->port)
+  if (!is_same_host (host, request->host) || port != request->port)
     {
       *ret_message = "The Host header names another host than the connection";
       return CREEL_REASON_IDENTITY;

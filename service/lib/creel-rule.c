@@ -8,7 +8,8 @@
 #define RULE_MAX_BYTES 4096
 
 static const char *const localhost_names[] = {
-  "localhost", "127.0.0.1", "host.docker.internal", "gateway.docker.internal", "host.creel.internal", NULL,
+  "localhost", "127.0.0.1", "host.docker.internal", "gateway.docker.internal", "host.creel.internal",
+  "model.creel.internal", "model-runner.docker.internal", NULL,
 };
 
 static gboolean

@@ -84,6 +84,13 @@ static const struct
   { "GET http://ok.com/ HTTP/1.1\r\nHost: a@ok.com\r\n\r\n", M }, { "GET http://ok.com/ HTTP/1.1\r\nHost: ok.com/\r\n\r\n", M },
   { "GET http://ok.com/ HTTP/1.1\r\nHost: OK.COM.\r\n\r\n", NULL }, { "GET http://ok.com/ HTTP/1.1\r\nHost: ok.com.evil\r\n\r\n", I },
   { "GET http://ok.com/ HTTP/1.1\r\nHost : ok.com\r\n\r\n", M }, { "GET http://127.0.0.1/ HTTP/1.1\r\nHost: [::ffff:7f00:1]\r\n\r\n", NULL },
+  /* the names of this machine are one host, and no other's */
+  { "GET http://localhost:12434/ HTTP/1.1\r\nHost: model.creel.internal:12434\r\n\r\n", NULL },
+  { "GET http://localhost:12434/ HTTP/1.1\r\nHost: 127.0.0.1:12434\r\n\r\n", NULL },
+  { "GET http://localhost:12434/ HTTP/1.1\r\nHost: [::1]:12434\r\n\r\n", NULL },
+  { "GET http://localhost:12434/ HTTP/1.1\r\nHost: localhost:22\r\n\r\n", I },
+  { "GET http://localhost:12434/ HTTP/1.1\r\nHost: 127.0.0.2:12434\r\n\r\n", I },
+  { "GET http://localhost/ HTTP/1.1\r\nHost: ok.com\r\n\r\n", I }, { "GET http://ok.com/ HTTP/1.1\r\nHost: localhost\r\n\r\n", I },
 };
 
 static void

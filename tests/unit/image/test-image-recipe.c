@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-error.h"
+#include "creel-containerfile.h"
 #include "creel-image-recipe.h"
 #include <glib/gstdio.h>
 
@@ -44,10 +45,18 @@ test_shipped (void)
       g_autofree char *path = g_build_filename (g_getenv ("RECIPES"), name, NULL);
       g_autoptr (GError) error = NULL;
       g_autoptr (CreelImageRecipe) recipe = NULL;
+      g_autoptr (CreelContainerfileBase) base = creel_containerfile_base_new ();
+      g_autoptr (CreelContainerfile) steps = NULL;
+      g_autofree char *file = g_build_filename (path, "Containerfile", NULL);
+      g_autofree char *text = NULL;
+      gsize length;
 
       if (!g_file_test (path, G_FILE_TEST_IS_DIR))
         continue;
-      recipe = creel_image_recipe_load (path, &error);
+      if (g_file_get_contents (file, &text, &length, NULL))
+        steps = creel_containerfile_parse (text, length, file, base, &error);
+      else
+        recipe = creel_image_recipe_load (path, &error);
       g_assert_no_error (error);
     }
 }
