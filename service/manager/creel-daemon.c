@@ -12,6 +12,7 @@
 #include "creel-image-store.h"
 #include "creel-job.h"
 #include "creel-names.h"
+#include "creel-ports.h"
 #include "creel-sandbox.h"
 #include "creel-session.h"
 
@@ -67,6 +68,7 @@ creel_daemon_rescan (CreelDaemon *daemon)
   for (char **name = names; *name != NULL; name++)
     if (!g_hash_table_contains (daemon->sandboxes, *name) && !g_hash_table_contains (daemon->reserved, *name))
       creel_sandbox_add (daemon, *name);
+  creel_ports_sweep (daemon);
 }
 
 void

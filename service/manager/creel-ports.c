@@ -438,6 +438,47 @@ handle_set_ports (CreelCall *call)
     }
 }
 
+static void
+on_swept (gpointer user_data, GError *error)
+{
+  g_autofree char *unit = user_data;
+
+  if (error != NULL)
+    g_warning ("Cannot stop %s: %s", unit, error->message);
+}
+
+static void
+on_found (GHashTable *units, gpointer user_data, GError *error)
+{
+  CreelDaemon *daemon = user_data;
+  g_auto (GStrv) names = creel_definition_list ();
+  GHashTableIter iter;
+  gpointer unit;
+
+  /* as the generator reads them */
+  for (char **name = names; *name != NULL; name++)
+    {
+      g_auto (GStrv) list = creel_definition_load_publish (*name);
+
+      for (char **entry = list; *entry != NULL; entry++)
+        {
+          g_autoptr (CreelPublish) publish = creel_publish_parse (*entry, NULL);
+          g_autofree char *published = creel_publish_unit (publish, *name);
+
+          g_hash_table_remove (units, published);
+        }
+    }
+  g_hash_table_iter_init (&iter, units);
+  while (g_hash_table_iter_next (&iter, &unit, NULL))
+    creel_units_job (daemon->units, "StopUnit", unit, on_swept, g_strdup (unit));
+}
+
+void
+creel_ports_sweep (CreelDaemon *daemon)
+{
+  creel_units_list (daemon->units, "creel-port@*.socket", on_found, daemon);
+}
+
 /* ListPorts: the definition's, and what systemd says of each. */
 static void
 on_listed (GHashTable *units, gpointer user_data, GError *error)

@@ -10,5 +10,7 @@ gboolean creel_ports_apply (CreelDefinition *definition, GVariant *changes, GErr
 char **creel_ports_find_guarded (char **list, char **before);
 /* Adds each of them to what is asked, with its address and port. */
 void creel_ports_need (CreelCall *call, char **guarded);
+/* Stops ports that no definition publishes any more: with their drop-ins they lost their sandbox too. */
+void creel_ports_sweep (CreelDaemon *daemon);
 /* Why nobody listens on this port of sandbox `name`, for its owner's eyes: PORT_IN_USE. */
 void creel_ports_explain (CreelDaemon *daemon, const char *name, uid_t owner, const CreelPublish *publish, GError **error);
