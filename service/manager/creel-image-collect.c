@@ -44,6 +44,25 @@ open_blobs (void)
   return open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
+gboolean
+creel_image_collect_is_whole (const CreelImageConfig *config)
+{
+  int directory = config->manifest != NULL ? open_blobs () : -1;
+  gboolean whole = directory >= 0 && config->blobs[0] != NULL;
+
+  for (char **blob = config->blobs; whole && *blob != NULL; blob++)
+    {
+      g_autofree char *digest = g_strndup (*blob, 64);
+      struct stat st;
+
+      whole = fstatat (directory, digest, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (st.st_mode) &&
+              (guint64) st.st_size == g_ascii_strtoull (*blob + 65, NULL, 10);
+    }
+  if (directory >= 0)
+    close (directory);
+  return whole;
+}
+
 void
 creel_image_collect_blobs (CreelDaemon *daemon, char **blobs)
 {

@@ -6,6 +6,8 @@
 /* Blobs of the OCI store that no image has. creeld deletes by name and reads nothing; what belongs to whom stands in
  * image.conf. Never while work of images goes on: a fetch counts blobs that nobody owns yet. */
 
+/* Is all of an image there? By name and size; whoever reads a blob checks it. */
+gboolean creel_image_collect_is_whole (const CreelImageConfig *config);
 /* These ("HEX SIZE") are deleted unless an image has them: now, or when the last work has ended. */
 void creel_image_collect_blobs (CreelDaemon *daemon, char **blobs);
 /* What was put off: called when work ended. */

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "creel-error.h"
+#include "creel-image-collect.h"
 #include "creel-image-store.h"
 #include "creel-names.h"
 #include "creel-root.h"
@@ -88,7 +89,8 @@ creel_image_layer_run (CreelImageJob *job, const char *id, CreelImageLayered the
   Layer *layer;
   int fd;
 
-  if (config != NULL && config->manifest != NULL)
+  /* blobs that an administrator deleted are made again */
+  if (config != NULL && creel_image_collect_is_whole (config))
     {
       then (job, config->manifest, creel_image_job_get_data (job));
       return;

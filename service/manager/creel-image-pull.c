@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "creel-error.h"
+#include "creel-image-collect.h"
 #include "creel-image-job.h"
 #include "creel-image-secret.h"
 #include "creel-image-store.h"
@@ -129,7 +130,7 @@ fetched (CreelImageJob *job, CreelWorkerLines *lines, gpointer data)
   if (id != NULL)
     {
       present = creel_image_config_load (id, NULL);
-      if (present != NULL && present->manifest == NULL && !creel_image_store_set_blobs (id, pull->manifest, pull->blobs, &error))
+      if (present != NULL && !creel_image_collect_is_whole (present) && !creel_image_store_set_blobs (id, pull->manifest, pull->blobs, &error))
         creel_image_job_fail (job, error);
       else
         finish (job, pull, id);

@@ -417,6 +417,10 @@ test_collect (gpointer fixture, gconstpointer unused)
   write_blob (B);
   write_blob (C);
   write_blob (D);
+  g_assert_true (creel_image_collect_is_whole (first->config));
+  write_file ("/var/lib/creel/oci/blobs/sha256/" A, "blo");
+  g_assert_false (creel_image_collect_is_whole (first->config));
+  write_blob (A);
   g_assert_true (creel_image_store_add_names (a, names, &error));
 
   /* a digest does not hold an image, another tag does */
