@@ -113,6 +113,8 @@ make_environment (void)
   environment = g_environ_setenv (environment, "HOME", "/nonexistent", TRUE);
   environment = g_environ_setenv (environment, "TMPDIR", "/var/tmp", TRUE);
   environment = g_environ_setenv (environment, "LC_ALL", "C.UTF-8", TRUE);
+  /* A thread for each of 64 processors would be more than the unit may have. */
+  environment = g_environ_setenv (environment, "GOMAXPROCS", "4", TRUE);
   for (guint i = 0; i < G_N_ELEMENTS (passed); i++)
     if (g_getenv (passed[i]) != NULL)
       environment = g_environ_setenv (environment, passed[i], g_getenv (passed[i]), TRUE);

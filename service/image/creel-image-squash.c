@@ -30,10 +30,13 @@ static gboolean
 start (Squash *self, int out, GError **error)
 {
   const char *const environment[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL };
+  /* The unit may have 64 tasks, however many processors there are. */
+  g_autofree char *jobs = g_strdup_printf ("%u", MIN (g_get_num_processors (), 16));
   /* clang-format off */
   /* Not mksquashfs: with -tar it gives the root directory its own uid and the present time. */
   const char *const argv[] = {
     "tar2sqfs", "--force", "--quiet", "--no-skip", "--compressor", "zstd", "--comp-extra", "level=3",
+    "--num-jobs", jobs,
     "/proc/self/fd/3", NULL,
   };
   /* clang-format on */
