@@ -142,6 +142,16 @@ add_option (CreelExec *exec, const char *key, GVariant *value, gboolean capture,
         creel_records_add (exec->records, "term", term);
       return TRUE;
     }
+  if (!capture && g_str_equal (key, "output") && g_variant_is_of_type (value, G_VARIANT_TYPE_HANDLE))
+    {
+      exec->output = g_variant_get_handle (value);
+      return exec->output >= 0 ? TRUE : invalid (error, "output is no descriptor");
+    }
+  if (!capture && g_str_equal (key, "discard") && g_variant_is_of_type (value, G_VARIANT_TYPE_BOOLEAN))
+    {
+      exec->discard = g_variant_get_boolean (value);
+      return TRUE;
+    }
   if (capture && g_str_equal (key, "stdin") && g_variant_is_of_type (value, string))
     {
       gsize length;
@@ -175,6 +185,7 @@ creel_exec_parse (GVariant *argv, GVariant *options, gboolean capture, const cha
 
   exec->records = g_byte_array_new ();
   exec->timeout = TIMEOUT_DEFAULT;
+  exec->output = -1;
   if (!add_argv (exec, argv, default_argv, error))
     return NULL;
   g_variant_iter_init (&iter, options);
@@ -184,5 +195,10 @@ creel_exec_parse (GVariant *argv, GVariant *options, gboolean capture, const cha
         g_variant_unref (value);
         return NULL;
       }
+  if (exec->tty && (exec->discard || exec->output >= 0))
+    {
+      invalid (error, "A terminal cannot be without its output");
+      return NULL;
+    }
   return g_steal_pointer (&exec);
 }

@@ -144,8 +144,25 @@ on_capture_timeout (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+/* A socket that the starter gives for both outputs; the caller's to close. Anything else might make us wait when we write. */
+static int
+take_output (GUnixFDList *sent, int index, GError **error)
+{
+  int type = 0, fd = -1;
+  socklen_t length = sizeof type;
+
+  if (sent != NULL && index < g_unix_fd_list_get_length (sent))
+    fd = g_unix_fd_list_get (sent, index, NULL);
+  if (fd >= 0 && getsockopt (fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_STREAM)
+    return fd;
+  if (fd >= 0)
+    close (fd);
+  g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "output must be a stream socket");
+  return -1;
+}
+
 static void
-start (Peer *peer, GDBusMethodInvocation *invocation, gboolean capture)
+start (Peer *peer, GDBusMethodInvocation *invocation, GUnixFDList *sent, gboolean capture)
 {
   CreelGatewayBus *bus = peer->bus;
   GVariant *parameters = g_dbus_method_invocation_get_parameters (invocation);
@@ -156,11 +173,16 @@ start (Peer *peer, GDBusMethodInvocation *invocation, gboolean capture)
   g_autoptr (CreelExec) exec =
       creel_exec_parse (argv, options, capture, (const char *const *) default_argv, &error);
   Call *call;
+  int output = -1;
 
-  if (exec != NULL && bus->n_calls >= SESSIONS_MAX)
+  if (exec != NULL && exec->output >= 0)
+    output = take_output (sent, exec->output, &error);
+  if (error == NULL && bus->n_calls >= SESSIONS_MAX)
     g_set_error (&error, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "More than %d sessions run in this sandbox", SESSIONS_MAX);
   if (error != NULL)
     {
+      if (output >= 0)
+        close (output);
       g_dbus_method_invocation_return_gerror (invocation, error);
       return;
     }
@@ -172,7 +194,9 @@ start (Peer *peer, GDBusMethodInvocation *invocation, gboolean capture)
   for (int i = 0; i < 3; i++)
     call->fds[i] = -1;
   bus->n_calls++;
-  call->session = creel_gateway_start_session (bus->gateway, exec, capture ? NULL : call->fds, &session_handler, call, &error);
+  call->session = creel_gateway_start_session (bus->gateway, exec, output, capture ? NULL : call->fds, &session_handler, call, &error);
+  if (output >= 0)
+    close (output);
   if (call->session == NULL)
     {
       g_dbus_method_invocation_return_gerror (g_steal_pointer (&call->invocation), error);
@@ -191,7 +215,7 @@ static gboolean
 on_exec (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *const *argv,
          GVariant *options, gpointer user_data)
 {
-  start (user_data, invocation, FALSE); /* reads argv itself: a NUL inside a word does not survive char ** */
+  start (user_data, invocation, fds, FALSE); /* reads argv itself: a NUL inside a word does not survive char ** */
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 
@@ -199,7 +223,7 @@ static gboolean
 on_capture (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, const char *const *argv, GVariant *options,
             gpointer user_data)
 {
-  start (user_data, invocation, TRUE);
+  start (user_data, invocation, NULL, TRUE);
   return G_DBUS_METHOD_INVOCATION_HANDLED;
 }
 

@@ -353,14 +353,14 @@ creel_gateway_make_default_command (CreelGateway *self)
 }
 
 CreelSession *
-creel_gateway_start_session (CreelGateway *self, CreelExec *exec, int ret_fds[3], const CreelSessionHandler *handler,
+creel_gateway_start_session (CreelGateway *self, CreelExec *exec, int output, int ret_fds[3], const CreelSessionHandler *handler,
                              gpointer user_data, GError **error)
 {
   CreelChannel *channel = creel_control_get_channel (self->control, error);
 
   if (channel == NULL)
     return NULL;
-  return creel_session_start (channel, self->next_id++, exec, ret_fds, handler, user_data, error);
+  return creel_session_start (channel, self->next_id++, exec, output, ret_fds, handler, user_data, error);
 }
 
 CreelSave *

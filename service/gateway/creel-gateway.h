@@ -31,7 +31,7 @@ GVariant *creel_gateway_check (CreelGateway *gateway, const char *url, const cha
 /* The command when none is given, owned by the caller. */
 char **creel_gateway_make_default_command (CreelGateway *gateway);
 /* As creel_session_start(), with an id of its own. */
-CreelSession *creel_gateway_start_session (CreelGateway *gateway, CreelExec *exec, int ret_fds[3],
+CreelSession *creel_gateway_start_session (CreelGateway *gateway, CreelExec *exec, int output, int ret_fds[3],
                                            const CreelSessionHandler *handler, gpointer user_data, GError **error);
 /* As creel_save_start(). */
 CreelSave *creel_gateway_start_save (CreelGateway *gateway, const CreelSaveHandler *handler, gpointer user_data, GError **error);

@@ -124,7 +124,8 @@ on_output_data (CreelStream *stream, const uint8_t *bytes, size_t n_bytes, void 
     }
   while (output->fd >= 0 && done < n_bytes)
     {
-      ssize_t n = send (output->fd, bytes + done, n_bytes - done, MSG_NOSIGNAL);
+      /* whoever gave us the socket can make it wait: not with us */
+      ssize_t n = send (output->fd, bytes + done, n_bytes - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 
       if (n >= 0)
         done += n;
@@ -154,7 +155,7 @@ on_output_closed (CreelStream *stream, uint32_t code, void *user_data)
 static const CreelStreamHandler output_handler = { NULL, on_output_data, NULL, NULL, on_output_closed };
 
 static Output *
-output_new (CreelSession *session, const char *name, int fd, GError **error)
+output_new (CreelSession *session, const char *name, int fd, gboolean capture, GError **error)
 {
   Output *output = g_new0 (Output, 1);
   g_autofree char *path = g_strdup_printf ("/exec/%u/%s", session->id, name);
@@ -171,7 +172,7 @@ output_new (CreelSession *session, const char *name, int fd, GError **error)
     }
   if (fd >= 0)
     output->broken_id = g_unix_fd_add (fd, G_IO_ERR | G_IO_HUP, on_output_broken, output);
-  else
+  else if (capture)
     output->captured = g_byte_array_new ();
   return output;
 }
@@ -424,7 +425,7 @@ make_stream (int *ret_ours, int *ret_callers, int unused, GError **error)
 }
 
 static gboolean
-start_requests (CreelSession *session, CreelExec *exec, int output_fds[2], GError **error)
+start_requests (CreelSession *session, CreelExec *exec, int output_fds[2], gboolean capture, GError **error)
 {
   g_autofree char *path = g_strdup_printf ("/exec/%u", session->id);
   g_autofree char *input_path = g_strdup_printf ("/exec/%u/stdin", session->id);
@@ -444,7 +445,7 @@ start_requests (CreelSession *session, CreelExec *exec, int output_fds[2], GErro
     }
   for (int i = 0; i < (exec->tty ? 1 : 2); i++)
     {
-      session->outputs[i] = output_new (session, names[i], output_fds[i], error);
+      session->outputs[i] = output_new (session, names[i], output_fds[i], capture, error);
       output_fds[i] = -1;
       if (session->outputs[i] == NULL)
         return FALSE;
@@ -453,7 +454,7 @@ start_requests (CreelSession *session, CreelExec *exec, int output_fds[2], GErro
 }
 
 CreelSession *
-creel_session_start (CreelChannel *channel, guint32 id, CreelExec *exec, int ret_fds[3],
+creel_session_start (CreelChannel *channel, guint32 id, CreelExec *exec, int output, int ret_fds[3],
                      const CreelSessionHandler *handler, gpointer user_data, GError **error)
 {
   CreelSession *session = g_new0 (CreelSession, 1);
@@ -472,7 +473,12 @@ creel_session_start (CreelChannel *channel, guint32 id, CreelExec *exec, int ret
            make_stream (&output_fds[0], &caller_fds[1], SHUT_RD, error) &&
            make_stream (&output_fds[1], &caller_fds[2], SHUT_RD, error);
 
-  good = good && start_requests (session, exec, output_fds, error);
+  for (int i = 0; good && i < 2 && (output >= 0 || exec->discard); i++)
+    {
+      close (output_fds[i]); /* so the caller's end is at end of file */
+      output_fds[i] = output >= 0 ? fcntl (output, F_DUPFD_CLOEXEC, 3) : -1;
+    }
+  good = good && start_requests (session, exec, output_fds, ret_fds == NULL, error);
   for (int i = 0; i < 2; i++)
     if (output_fds[i] >= 0)
       close (output_fds[i]); /* with a terminal stderr is at end of file */

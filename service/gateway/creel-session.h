@@ -22,8 +22,9 @@ typedef struct
 #define CREEL_CAPTURE_MAX (1024 * 1024)
 
 /* Starts it. With ret_fds the caller gets its ends of stdin, stdout and stderr; without, it is a capture: exec->input is its
- * stdin and the first CREEL_CAPTURE_MAX bytes of each output are kept. `handler` must stay valid. */
-CreelSession *creel_session_start (CreelChannel *channel, guint32 id, CreelExec *exec, int ret_fds[3],
+ * stdin and the first CREEL_CAPTURE_MAX bytes of each output are kept. With `output`, a stream socket that stays the caller's, or
+ * exec->discard both outputs go there or nowhere, and the caller's ends of them are at end of file. `handler` must stay valid. */
+CreelSession *creel_session_start (CreelChannel *channel, guint32 id, CreelExec *exec, int output, int ret_fds[3],
                                    const CreelSessionHandler *handler, gpointer user_data, GError **error);
 guint32 creel_session_get_id (CreelSession *session);
 /* Output `which` (1 or 2) of a capture; borrowed. */

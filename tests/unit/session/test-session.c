@@ -19,6 +19,7 @@ typedef struct
   FakeGuest *guest;
   CreelSession *session;
   guint32 next_id;
+  int output;
   int fds[3];
   gboolean started, over;
   int code, signal;
@@ -74,7 +75,7 @@ static void
 set_up_waiting (Fixture *f, gconstpointer data)
 {
   f->next_id = 7;
-  f->fds[0] = f->fds[1] = f->fds[2] = -1;
+  f->fds[0] = f->fds[1] = f->fds[2] = f->output = -1;
   f->control = creel_control_new (-1, &control_handler, NULL);
 }
 
@@ -176,7 +177,7 @@ begin (Fixture *f, const char *command, const char *options)
 
   g_assert_no_error (error);
   reset_result (f);
-  f->session = creel_session_start (channel, f->next_id++, exec, f->fds, &handler, f, &error);
+  f->session = creel_session_start (channel, f->next_id++, exec, f->output, f->fds, &handler, f, &error);
   g_assert_no_error (error);
   g_assert_nonnull (f->session);
   for (int i = 0; i < 3; i++)
@@ -489,16 +490,64 @@ test_capture (Fixture *f, gconstpointer data)
   CreelChannel *channel = creel_control_get_channel (f->control, NULL);
 
   f->fds[0] = -2;
-  g_assert_nonnull (creel_session_start (channel, 50, echo, NULL, &handler, f, NULL));
+  g_assert_nonnull (creel_session_start (channel, 50, echo, -1, NULL, &handler, f, NULL));
   WAIT_UNTIL (f->over);
   g_assert_cmpstr (f->captured[0], ==, "hello");
   g_assert_cmpstr (f->captured[1], ==, "");
   reset_result (f);
   f->fds[0] = -2;
-  g_assert_nonnull (creel_session_start (channel, 51, zeros, NULL, &handler, f, NULL));
+  g_assert_nonnull (creel_session_start (channel, 51, zeros, -1, NULL, &handler, f, NULL));
   WAIT_UNTIL (f->over);
   g_assert_cmpuint (strlen (f->captured[0]), ==, CREEL_CAPTURE_MAX);
   g_assert_cmpint (f->code, ==, 0);
+}
+
+/* Both outputs in a socket of the starter's. */
+static void
+test_output (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  int pair[2];
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+  g_unix_set_fd_nonblocking (pair[1], TRUE, NULL);
+  f->output = pair[0];
+  begin (f, "both", NULL);
+  close (pair[0]);
+  WAIT_UNTIL (f->over && drain (pair[1], text));
+  g_assert_cmpint (f->code, ==, 0);
+  g_assert_nonnull (strstr (text->str, "out"));
+  g_assert_nonnull (strstr (text->str, "err"));
+  g_string_truncate (text, 0);
+  g_assert_true (drain (f->fds[1], text));
+  g_assert_true (drain (f->fds[2], text));
+  g_assert_cmpstr (text->str, ==, "");
+  close (pair[1]);
+  f->output = -1;
+
+  /* a reader that never reads holds the command up, not us */
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
+  f->output = pair[0];
+  begin (f, "zeros 3000000", NULL);
+  close (pair[0]);
+  f->output = -1;
+  WAIT_UNTIL (f->started);
+  spin (300);
+  g_assert_false (f->over);
+  close (pair[1]); /* and one that leaves ends it */
+  WAIT_UNTIL (f->over);
+}
+
+static void
+test_discard (Fixture *f, gconstpointer data)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+
+  begin (f, "zeros 3000000", "{'discard': <true>}");
+  WAIT_UNTIL (f->over);
+  g_assert_cmpint (f->code, ==, 0);
+  g_assert_true (drain (f->fds[1], text));
+  g_assert_cmpstr (text->str, ==, "");
 }
 
 static void
@@ -540,6 +589,8 @@ main (int argc, char **argv)
   ADD ("hangup", test_hangup);
   ADD ("background", test_background);
   ADD ("capture", test_capture);
+  ADD ("output", test_output);
+  ADD ("discard", test_discard);
   ADD ("shutdown", test_shutdown);
   return g_test_run ();
 }
