@@ -1,11 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli-job.h"
 
+#include <errno.h>
 #include <glib-unix.h>
+#include <poll.h>
 #include <stdio.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "out-json.h"
 #include "out-progress.h"
+#include "out-text.h"
+
+#define LINE_MAX_BYTES (16 * 1024)
+#define DRAIN_MS 2000
 
 /* A job that is waited for. */
 typedef struct
@@ -18,6 +26,9 @@ typedef struct
   OutProgress *progress;
   GVariant *end;
   gboolean lost, cancelled;
+  int output;
+  guint output_id;
+  GString *text; /* of its last line */
 } Wait;
 
 static void
@@ -119,16 +130,86 @@ take_end (Wait *wait, GError **error)
   return NULL;
 }
 
-gboolean
-cli_job_wait (Cli *cli, CliJobCall call, gpointer data, GVariant **ret_details, GError **error)
+static void
+show_text (Wait *wait, gsize length)
 {
-  Wait wait = { .cli = cli };
+  g_autofree char *safe = out_printable (wait->text->str, (gssize) length, TRUE);
+
+  out_progress_clear (wait->progress);
+  fputs (safe, stderr);
+  g_string_erase (wait->text, 0, (gssize) length);
+}
+
+/* FALSE at the end of file. */
+static gboolean
+read_output (Wait *wait)
+{
+  char buffer[16 * 1024];
+  gssize n;
+
+  while ((n = read (wait->output, buffer, sizeof buffer)) > 0)
+    {
+      const char *end;
+
+      /* what draws over its line, a progress bar for example, gets a new one */
+      for (gssize i = 0; i < n; i++)
+        if (buffer[i] != '\r')
+          g_string_append_c (wait->text, buffer[i]);
+        else if (i + 1 < n && buffer[i + 1] != '\n')
+          g_string_append_c (wait->text, '\n');
+      end = memrchr (wait->text->str, '\n', wait->text->len);
+      if (end != NULL)
+        show_text (wait, (gsize) (end + 1 - wait->text->str));
+      else if (wait->text->len > LINE_MAX_BYTES)
+        show_text (wait, wait->text->len);
+    }
+  return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+static gboolean
+on_output (int fd, GIOCondition condition, gpointer user_data)
+{
+  Wait *wait = user_data;
+
+  if (read_output (wait))
+    return G_SOURCE_CONTINUE;
+  wait->output_id = 0;
+  return G_SOURCE_REMOVE;
+}
+
+/* What is still on its way when the job is over. */
+static void
+drain_output (Wait *wait)
+{
+  struct pollfd poll_fd = { wait->output, POLLIN, 0 };
+
+  if (wait->output_id != 0)
+    while (poll (&poll_fd, 1, DRAIN_MS) > 0 && read_output (wait))
+      ;
+  g_clear_handle_id (&wait->output_id, g_source_remove);
+  if (wait->text->len > 0)
+    {
+      g_string_append_c (wait->text, '\n');
+      show_text (wait, wait->text->len);
+    }
+}
+
+static gboolean
+wait_for (Cli *cli, CliJobCall call, gpointer data, int output, GVariant **ret_details, GError **error)
+{
+  Wait wait = { .cli = cli, .output = output };
   g_autoptr (GVariant) details = NULL;
   guint removed_id, owner_id, tick, interrupt;
 
   wait.ends = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   wait.loop = g_main_loop_new (NULL, FALSE);
   wait.progress = out_progress_new (cli->quiet);
+  wait.text = g_string_new (NULL);
+  if (output >= 0)
+    {
+      g_unix_set_fd_nonblocking (output, TRUE, NULL);
+      wait.output_id = g_unix_fd_add (output, G_IO_IN | G_IO_HUP | G_IO_ERR, on_output, &wait);
+    }
   removed_id = g_dbus_connection_signal_subscribe (cli->bus, CREEL_BUS_NAME, "org.creel.Creel1.Manager", "JobRemoved", CREEL_OBJECT_PATH,
                                                    NULL, G_DBUS_SIGNAL_FLAGS_NONE, on_job_removed, &wait, NULL);
   owner_id = g_dbus_connection_signal_subscribe (cli->bus, "org.freedesktop.DBus", "org.freedesktop.DBus", "NameOwnerChanged",
@@ -149,8 +230,12 @@ cli_job_wait (Cli *cli, CliJobCall call, gpointer data, GVariant **ret_details, 
           g_source_remove (tick);
           g_source_remove (interrupt);
         }
+      if (output >= 0)
+        drain_output (&wait);
       details = take_end (&wait, error);
     }
+  g_clear_handle_id (&wait.output_id, g_source_remove);
+  g_string_free (wait.text, TRUE);
   g_clear_pointer (&wait.progress, out_progress_free);
   g_dbus_connection_signal_unsubscribe (cli->bus, removed_id);
   g_dbus_connection_signal_unsubscribe (cli->bus, owner_id);
@@ -166,14 +251,26 @@ cli_job_wait (Cli *cli, CliJobCall call, gpointer data, GVariant **ret_details, 
   return TRUE;
 }
 
+gboolean
+cli_job_wait (Cli *cli, CliJobCall call, gpointer data, GVariant **ret_details, GError **error)
+{
+  return wait_for (cli, call, data, -1, ret_details, error);
+}
+
 int
 cli_job_run (Cli *cli, CliJobCall call, gpointer data)
+{
+  return cli_job_run_with_output (cli, call, data, -1);
+}
+
+int
+cli_job_run_with_output (Cli *cli, CliJobCall call, gpointer data, int output)
 {
   g_autoptr (GVariant) details = NULL;
   g_autoptr (GError) error = NULL;
   const char *id = "";
 
-  if (!cli_job_wait (cli, call, data, &details, &error))
+  if (!wait_for (cli, call, data, output, &details, &error))
     return cli_fail (error);
   g_variant_lookup (details, "id", "&s", &id);
   if (cli->json)

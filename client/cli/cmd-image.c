@@ -35,14 +35,6 @@ call_import (Cli *cli, gpointer data, char **ret_path, GError **error)
                                                               CLI_FLAGS (cli), fds, ret_path, NULL, NULL, error));
 }
 
-static gboolean
-call_build (Cli *cli, gpointer data, char **ret_path, GError **error)
-{
-  g_autoptr (GVariant) options = g_variant_ref_sink (no_options ());
-
-  return CLI_CALL (cli, error, creel_dbus_manager_call_build_image_sync (cli->manager, data, options, CLI_FLAGS (cli), ret_path, NULL, error));
-}
-
 int
 cmd_image_import (Cli *cli, char **args)
 {
@@ -63,20 +55,6 @@ cmd_image_import (Cli *cli, char **args)
     }
   import.reference = words[1] != NULL ? words[1] : "";
   return cli_job_run (cli, call_import, &import); /* takes the file */
-}
-
-int
-cmd_image_build (Cli *cli, char **args)
-{
-  g_auto (GStrv) words = NULL;
-  g_autoptr (GError) error = NULL;
-  int status;
-
-  if (!cli_parse (cli, args, NULL, CLI_PARSE_PERMUTE, 1, 1, &words, NULL, &status))
-    return status;
-  if (!cli_connect (cli, &error))
-    return cli_fail (error);
-  return cli_job_run (cli, call_build, words[0]);
 }
 
 /* How many sandboxes have it, in words; own ones by name in ret_names. */

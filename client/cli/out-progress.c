@@ -98,10 +98,16 @@ out_progress_update (OutProgress *progress, const char *phase, guint64 done, gui
 }
 
 void
-out_progress_free (OutProgress *progress)
+out_progress_clear (OutProgress *progress)
 {
   if (progress->visible && progress->phase != NULL)
     fputs ("\r\033[K", stderr);
+}
+
+void
+out_progress_free (OutProgress *progress)
+{
+  out_progress_clear (progress);
   g_free (progress->phase);
   g_free (progress);
 }

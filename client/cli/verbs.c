@@ -120,7 +120,7 @@ const CliVerb cli_verbs[] = {
     "  --sandbox NAME        for this sandbox only\n"
     "  --registry HOST       for creel image pull and push\n"
     "  -u, --username USER   the registry's user\n" },
-  { "secret ls", cmd_secret_ls, "Usage: creel secret ls [--json]\nLists credentials, which have a key in your keyring, and registries; never a key.\n" },
+  { "secret ls", cmd_secret_ls, "Usage: creel secret ls [--json]\nLists credentials, which have a key in your keyring, and registries; no keys.\n" },
   { "secret rm", cmd_secret_rm,
     "Usage: creel secret rm [--sandbox NAME] CREDENTIAL\n"
     "       creel secret rm --registry HOST\n"
@@ -132,9 +132,17 @@ const CliVerb cli_verbs[] = {
     "Takes a root file system as tar, a docker-archive or an oci-archive, and\n"
     "prints the image's id.\n" },
   { "image build", cmd_image_build,
-    "Usage: creel image build RECIPE\n"
-    "Builds an image from the distribution's packages; RECIPE is shell, or one of\n"
-    "/etc/creel/images.d.\n" },
+    "Usage: creel image build [OPTION...] RECIPE | FOLDER\n"
+    "Builds an image from a recipe, shell for example, or from the Containerfile of\n"
+    "FOLDER (with a slash, or \".\"), in a sandbox of its own, and prints its id.\n\n"
+    "  -t, --tag NAME[:TAG]  its name (a recipe's: that of the recipe)\n"
+    "  --preset PRESET       what it may reach: locked, balanced (default), open\n"
+    "  --allow-host RULE     and a host that it may reach; repeatable\n"
+    "  --build-arg KEY=VALUE for ARG; KEY alone: as it is here; repeatable\n"
+    "  -m, --memory SIZE     of its sandbox: 512M, 2G, ...\n"
+    "  --disk SIZE           the same\n"
+    "  --cpus N              the same\n"
+    "  -q, --quiet           without what the steps print\n" },
   { "image pull", cmd_image_pull,
     "Usage: creel image pull [-q] [--json] REFERENCE\n"
     "Fetches an image and prints its id. REFERENCE is [HOST[:PORT]/]NAME[:TAG] or\n"

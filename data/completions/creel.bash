@@ -64,7 +64,7 @@ _creel() {
     cp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -S : -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'image export') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur"; compgen -f -- "$cur") ;;
-    'image build') mapfile -t COMPREPLY < <(compgen -W 'shell' -- "$cur") ;;
+    'image build') mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini' -- "$cur"; compgen -d -- "$cur") ;;
     'image inspect' | 'image rm' | 'image push' | 'image tag') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     esac

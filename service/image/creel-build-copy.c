@@ -36,11 +36,11 @@ fail (const char *path, const char *what, GError **error)
   return FALSE;
 }
 
-/* libarchive's error is that of the reader: the guest's tar has ended and said why. */
+/* The reader has ended, and knows why better than we do. */
 static gboolean
 fail_write (Copy *copy, GError **error)
 {
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED, "The sandbox takes no more: %s", archive_error_string (copy->archive));
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED, "The sandbox takes no more: %s", archive_error_string (copy->archive));
   return FALSE;
 }
 

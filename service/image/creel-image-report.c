@@ -136,6 +136,8 @@ creel_image_report_code (const GError *error)
     return "BadImage";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION))
     return "BadDefinition";
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED))
+    return "GuestFailed";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE))
     return "NoSpace";
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE))

@@ -80,3 +80,99 @@ creel_archives_add_rules (CreelPolicy *policy)
         add_file (policy, path);
     }
 }
+
+/* The address alone, without a user and password in it; NULL when it is none. */
+static char *
+clean_url (const char *value)
+{
+  gboolean tls = g_str_has_prefix (value, "https://");
+  const char *authority, *at;
+  gsize length;
+
+  if (!tls && !g_str_has_prefix (value, "http://"))
+    return NULL;
+  authority = value + strlen (tls ? "https://" : "http://");
+  length = strcspn (authority, "/?#");
+  at = memrchr (authority, '@', length);
+  if (at != NULL)
+    authority = at + 1;
+  for (const char *p = authority; *p != '\0'; p++)
+    if (!g_ascii_isgraph (*p) || *p == '"' || *p == '\'')
+      return NULL;
+  return *authority != '\0' ? g_strconcat (tls ? "https://" : "http://", authority, NULL) : NULL;
+}
+
+/* Several addresses may stand behind each other, as pip has them. */
+static void
+add_variable (GStrvBuilder *environment, const char *name, const char *value, gboolean urls)
+{
+  g_auto (GStrv) words = g_strsplit_set (value, " \t", -1);
+  g_autoptr (GString) pair = g_string_new (name);
+  gsize before;
+
+  g_string_append_c (pair, '=');
+  before = pair->len;
+  for (char **word = words; *word != NULL; word++)
+    {
+      g_autofree char *clean = urls ? clean_url (*word) : g_strdup (*word);
+
+      if (clean == NULL || *clean == '\0')
+        continue;
+      if (pair->len > before)
+        g_string_append_c (pair, ' ');
+      g_string_append (pair, clean);
+    }
+  if (pair->len > before)
+    g_strv_builder_add (environment, pair->str);
+}
+
+char **
+creel_archives_environment (void)
+{
+  static const struct
+  {
+    const char *file, *section, *key, *name;
+    gboolean urls;
+  } variables[] = {
+    { "/etc/npmrc", "", "registry", "NPM_CONFIG_REGISTRY", TRUE },
+    { "/etc/pip.conf", "[global]", "index-url", "PIP_INDEX_URL", TRUE },
+    { "/etc/pip.conf", "[global]", "extra-index-url", "PIP_EXTRA_INDEX_URL", TRUE },
+    { "/etc/pip.conf", "[global]", "trusted-host", "PIP_TRUSTED_HOST", FALSE },
+  };
+  g_autoptr (GStrvBuilder) environment = g_strv_builder_new ();
+
+  for (gsize i = 0; i < G_N_ELEMENTS (variables); i++)
+    {
+      g_autofree char *path = creel_root_path (variables[i].file);
+      g_autofree char *section = g_strdup ("");
+      g_autofree char *value = NULL;
+      g_autofree char *text = NULL;
+      g_auto (GStrv) lines = NULL;
+      gsize length;
+
+      if (!g_file_get_contents (path, &text, &length, NULL) || length > FILE_MAX_BYTES || !g_utf8_validate (text, -1, NULL))
+        continue;
+      lines = g_strsplit (text, "\n", -1);
+      for (char **line = lines; *line != NULL; line++)
+        {
+          char *equals = strchr (*line, '=');
+
+          g_strstrip (*line);
+          if (**line == '[')
+            {
+              g_free (section);
+              section = g_strdup (*line);
+            }
+          if (**line == '#' || **line == ';' || **line == '[' || equals == NULL || !g_str_equal (section, variables[i].section))
+            continue;
+          *equals = '\0';
+          if (g_ascii_strcasecmp (g_strchomp (*line), variables[i].key) != 0)
+            continue;
+          g_free (value);
+          value = g_strdup (g_strstrip (equals + 1));
+        }
+      if (value != NULL)
+        add_variable (environment, variables[i].name, value, variables[i].urls);
+    }
+  return g_strv_builder_end (environment);
+}

@@ -7,3 +7,6 @@
  * /etc/npmrc, /etc/pip.conf. So a mirror of a company works, and no archive is named by us. Hosts given as an address or as
  * localhost are left out: they need a rule of their own. What cannot be read adds nothing. */
 void creel_archives_add_rules (CreelPolicy *policy);
+/* The same archives as variables for npm and pip in a guest, KEY=VALUE: NPM_CONFIG_REGISTRY, PIP_INDEX_URL, PIP_EXTRA_INDEX_URL,
+ * PIP_TRUSTED_HOST. Passwords in the addresses are left out. Owned by the caller. */
+char **creel_archives_environment (void);

@@ -10,9 +10,8 @@
 #include "creel-conf.h"
 #include "creel-config.h"
 #include "creel-error.h"
-#include "creel-life.h"
+#include "creel-make.h"
 #include "creel-ports.h"
-#include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
 
 static gboolean
@@ -248,8 +247,17 @@ create_free (gpointer data)
   g_free (create);
 }
 
-static guint
-count_cpus (void)
+guint64
+creel_create_host_memory (void)
+{
+  struct sysinfo info = { 0 };
+
+  sysinfo (&info);
+  return (guint64) info.totalram * info.mem_unit;
+}
+
+guint
+creel_create_host_cpus (void)
 {
   cpu_set_t set;
 
@@ -263,15 +271,12 @@ creel_create_prepare (CreelCall *call, GStrvBuilder *actions, GError **error)
   g_autoptr (GVariant) options = g_variant_get_child_value (call->parameters, 1);
   g_auto (GStrv) guarded = NULL;
   CreelDefinition *definition;
-  struct sysinfo info = { 0 };
   gboolean widens = FALSE;
   const char *name;
   Create *create;
 
-  sysinfo (&info);
   g_variant_get_child (call->parameters, 0, "&s", &name);
-  definition = creel_create_definition (name, call->uid, options, (guint64) info.totalram * info.mem_unit, count_cpus (),
-                                        &widens, error);
+  definition = creel_create_definition (name, call->uid, options, creel_create_host_memory (), creel_create_host_cpus (), &widens, error);
   if (definition == NULL)
     return FALSE;
   create = g_new0 (Create, 1);
@@ -288,88 +293,29 @@ creel_create_prepare (CreelCall *call, GStrvBuilder *actions, GError **error)
   return TRUE;
 }
 
-/* Nothing stays behind. */
 static void
-create_fail (CreelCall *call, gboolean made, const GError *error)
+create_fail (CreelCall *call, const GError *error)
 {
   Create *create = call->data;
 
-  if (made)
-    {
-      creel_sandbox_store_delete (create->definition->name);
-      creel_sandbox_store_delete_disk (create->definition->name);
-    }
-  g_hash_table_remove (call->daemon->reserved, create->definition->name);
+  creel_make_release (call->daemon, create->definition->name);
   creel_call_fail (call, error);
 }
 
 static void
-return_path (CreelCall *call)
+on_made (gpointer user_data, GError *error)
 {
+  CreelCall *call = user_data;
   Create *create = call->data;
   CreelSandbox *sandbox = g_hash_table_lookup (call->daemon->sandboxes, create->definition->name);
 
-  if (sandbox != NULL)
+  if (error != NULL)
+    creel_call_fail (call, error);
+  else if (sandbox != NULL)
     creel_call_return (call, g_variant_new ("(o)", creel_sandbox_get_path (sandbox)));
   else
     creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SANDBOX, "Sandbox \"%s\" was removed meanwhile",
                          create->definition->name);
-}
-
-static void
-on_started (gpointer user_data, GError *error)
-{
-  CreelCall *call = user_data;
-  Create *create = call->data;
-
-  if (error == NULL)
-    return_path (call);
-  else
-    {
-      g_autoptr (GError) shown = g_error_copy (error);
-
-      g_hash_table_remove (call->daemon->reserved, create->definition->name);
-      if (!create->definition->ephemeral)
-        g_prefix_error (&shown, "The sandbox was made, but does not start: ");
-      creel_call_fail (call, shown);
-    }
-}
-
-static void
-on_reloaded (gpointer user_data, GError *error)
-{
-  CreelCall *call = user_data;
-  Create *create = call->data;
-  const char *name = create->definition->name;
-
-  if (error != NULL)
-    {
-      create_fail (call, TRUE, error);
-      return;
-    }
-  if (!g_hash_table_contains (call->daemon->sandboxes, name))
-    creel_sandbox_set_fresh (creel_sandbox_add (call->daemon, name), TRUE);
-  if (create->start)
-    creel_life_start (call->daemon, name, on_started, call);
-  else
-    {
-      g_hash_table_remove (call->daemon->reserved, name);
-      return_path (call);
-    }
-}
-
-static void
-write_all (CreelCall *call)
-{
-  Create *create = call->data;
-  g_autoptr (GError) error = NULL;
-
-  if (!creel_sandbox_store_make_disk (create->definition->name, create->definition->disk, &error))
-    create_fail (call, FALSE, error);
-  else if (!creel_sandbox_store_write (create->definition, &error))
-    create_fail (call, TRUE, error);
-  else
-    creel_units_reload (call->daemon->units, on_reloaded, call);
 }
 
 static void check_next (CreelCall *call);
@@ -384,7 +330,7 @@ on_check_state (const CreelUnitState *state, gpointer user_data)
 
   creel_create_explain_workspace (state != NULL ? state->exit_status : -1, workspace->path, &error);
   creel_units_reset_failed (call->daemon->units, create->unit);
-  create_fail (call, FALSE, error);
+  create_fail (call, error);
 }
 
 static void
@@ -415,7 +361,7 @@ check_next (CreelCall *call)
 
   if (create->checked == create->definition->workspaces->len)
     {
-      write_all (call);
+      creel_make_run (call->daemon, create->definition, NULL, create->start, on_made, call);
       return;
     }
   workspace = create->definition->workspaces->pdata[create->checked];
@@ -436,36 +382,14 @@ check_next (CreelCall *call)
   creel_units_start_transient (call->daemon->units, create->unit, g_variant_builder_end (&properties), NULL, on_check_done, call);
 }
 
-static guint
-count_sandboxes (CreelDaemon *daemon, uid_t uid)
-{
-  GHashTableIter iter;
-  gpointer sandbox;
-  guint n = 0;
-
-  g_hash_table_iter_init (&iter, daemon->sandboxes);
-  while (g_hash_table_iter_next (&iter, NULL, &sandbox))
-    n += creel_sandbox_get_owner (sandbox) == uid;
-  return n;
-}
-
 void
 creel_create_handle (CreelCall *call)
 {
   Create *create = call->data;
-  const char *name = create->definition->name;
-  g_auto (GStrv) on_disk = creel_definition_list ();
+  g_autoptr (GError) error = NULL;
 
-  if (g_hash_table_contains (call->daemon->sandboxes, name) || g_hash_table_contains (call->daemon->reserved, name) ||
-      g_strv_contains ((const char *const *) on_disk, name))
-    creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_SANDBOX_EXISTS,
-                         "The name \"%s\" is taken; names are one for all users of this machine", name);
-  else if (count_sandboxes (call->daemon, call->uid) >= CREEL_MAX_SANDBOXES_PER_USER)
-    creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "You have %d sandboxes already; remove one first",
-                         CREEL_MAX_SANDBOXES_PER_USER);
+  if (creel_make_reserve (call->daemon, create->definition, &error))
+    check_next (call);
   else
-    {
-      g_hash_table_add (call->daemon->reserved, g_strdup (name));
-      check_next (call);
-    }
+    creel_call_fail (call, error);
 }

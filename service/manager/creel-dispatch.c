@@ -23,7 +23,7 @@ static const CreelMethod *const faces[] = { creel_manager_methods, creel_sandbox
                                             creel_exec_methods,    creel_session_methods, creel_job_methods,
                                             creel_image_methods,   creel_image_make_methods, creel_agent_methods,
                                             creel_log_methods,     creel_ports_methods,   creel_image_save_methods,
-                                            creel_image_pull_methods, creel_image_push_methods };
+                                            creel_image_pull_methods, creel_image_push_methods, creel_build_methods };
 
 gboolean
 creel_dispatch_is_own (uid_t uid, uid_t owner)

@@ -68,6 +68,30 @@ steal_early (const char *sandbox, guint32 id)
   return NULL;
 }
 
+void
+creel_exec_expect (int change)
+{
+  n_execs += change;
+  if (n_execs > 0)
+    return;
+  g_slist_free_full (early, early_free);
+  early = NULL;
+}
+
+gboolean
+creel_exec_take_early (const char *sandbox, guint32 id, int *ret_code, int *ret_number, char **ret_message)
+{
+  Early *e = steal_early (sandbox, id);
+
+  if (e == NULL)
+    return FALSE;
+  *ret_code = e->code;
+  *ret_number = e->number;
+  *ret_message = g_steal_pointer (&e->message);
+  early_free (e);
+  return TRUE;
+}
+
 /* argv and options are not looked at by a shell on the way: bounds are all they need. */
 static gboolean
 check_arguments (CreelCall *call, const char *const *known, GError **error)
@@ -119,15 +143,16 @@ on_exec (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error)
   int in, out, err;
   Early *ended;
 
-  n_execs--;
   if (error != NULL)
     {
+      creel_exec_expect (-1);
       creel_call_fail (call, error);
       return;
     }
   g_variant_get (reply, "(uhhh)", &id, &in, &out, &err);
   if (fds == NULL || g_unix_fd_list_get_length (fds) != 3)
     {
+      creel_exec_expect (-1);
       creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_FAILED, "The gateway did not send three pipes");
       return;
     }
@@ -144,11 +169,7 @@ on_exec (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error)
     early_free (ended);
   else if (!creel_callers_is_known (daemon->callers, sender))
     creel_session_hangup_all (daemon, sender); /* left while we waited */
-  if (n_execs == 0)
-    {
-      g_slist_free_full (early, early_free);
-      early = NULL;
-    }
+  creel_exec_expect (-1);
 }
 
 static void
@@ -173,7 +194,7 @@ handle_exec (CreelCall *call)
       call->data = g_utf8_make_valid (g_variant_get_bytestring (word), -1);
       call->free_data = g_free;
     }
-  n_execs++;
+  creel_exec_expect (1);
   creel_gateway_link_call (creel_sandbox_get_link (sandbox), "Exec", call->parameters, "(uhhh)", EXEC_TIMEOUT_MS, on_exec, call);
 }
 

@@ -358,6 +358,13 @@ void
 creel_gateway_link_call (CreelGatewayLink *link, const char *method, GVariant *parameters, const char *reply_type,
                          int timeout, CreelGatewayFunc done, gpointer user_data)
 {
+  creel_gateway_link_call_with_fds (link, method, parameters, NULL, reply_type, timeout, done, user_data);
+}
+
+void
+creel_gateway_link_call_with_fds (CreelGatewayLink *link, const char *method, GVariant *parameters, GUnixFDList *fds,
+                                  const char *reply_type, int timeout, CreelGatewayFunc done, gpointer user_data)
+{
   Call *call;
 
   if (link == NULL || link->connection == NULL)
@@ -376,5 +383,5 @@ creel_gateway_link_call (CreelGatewayLink *link, const char *method, GVariant *p
   *call = (Call) { done, user_data };
   g_dbus_connection_call_with_unix_fd_list (link->connection, NULL, CREEL_GATEWAY_PATH, GATEWAY, method, parameters,
                                             reply_type != NULL ? G_VARIANT_TYPE (reply_type) : NULL, G_DBUS_CALL_FLAGS_NONE,
-                                            timeout, NULL, NULL, on_reply, call);
+                                            timeout, fds, NULL, on_reply, call);
 }

@@ -23,3 +23,6 @@ typedef void (*CreelGatewayFunc) (GVariant *reply, GUnixFDList *fds, gpointer us
 /* CREEL_ERROR_NOT_RUNNING without a connection. timeout in ms, -1 for the default. */
 void creel_gateway_link_call (CreelGatewayLink *link, const char *method, GVariant *parameters, const char *reply_type,
                               int timeout, CreelGatewayFunc done, gpointer user_data);
+/* The same with descriptors for the handles in `parameters`; borrowed, may be NULL. */
+void creel_gateway_link_call_with_fds (CreelGatewayLink *link, const char *method, GVariant *parameters, GUnixFDList *fds,
+                                       const char *reply_type, int timeout, CreelGatewayFunc done, gpointer user_data);

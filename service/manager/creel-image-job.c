@@ -23,6 +23,8 @@ struct _CreelImageJob
   char *directory; /* where an image grows, or NULL */
   GVariantDict *details;
   void (*on_error) (CreelImageJob *job, const GError *error, gpointer data);
+  void (*cleanup) (CreelImageJob *job, gpointer data);
+  GError *end; /* how it will be over, while cleanup is at work */
   gpointer data;
   GDestroyNotify free_data;
   GData *parts;
@@ -283,7 +285,16 @@ creel_image_job_add_detail (CreelImageJob *job, const char *key, GVariant *value
 static void
 finish (CreelImageJob *self, const GError *error)
 {
-  g_autoptr (GVariant) details = g_variant_ref_sink (g_variant_dict_end (self->details));
+  void (*cleanup) (CreelImageJob *job, gpointer data) = g_steal_pointer (&self->cleanup);
+  g_autoptr (GVariant) details = NULL;
+
+  if (cleanup != NULL)
+    {
+      self->end = error != NULL ? g_error_copy (error) : NULL;
+      cleanup (self, self->data);
+      return;
+    }
+  details = g_variant_ref_sink (g_variant_dict_end (self->details));
 
   abort_image (self);
   g_ptr_array_remove (self->daemon->image_jobs, self);
@@ -298,6 +309,20 @@ finish (CreelImageJob *self, const GError *error)
     self->free_data (self->data);
   g_free (self->key);
   g_free (self);
+}
+
+void
+creel_image_job_set_cleanup (CreelImageJob *job, void (*cleanup) (CreelImageJob *job, gpointer data))
+{
+  job->cleanup = cleanup;
+}
+
+void
+creel_image_job_cleaned_up (CreelImageJob *job)
+{
+  g_autoptr (GError) error = g_steal_pointer (&job->end);
+
+  finish (job, error);
 }
 
 void

@@ -57,5 +57,9 @@ gboolean creel_image_job_fail_owner (CreelImageJob *job, const GError *error);
 /* Called instead of failing the job when a step of it fails: may start again, or must call _fail. */
 void creel_image_job_set_on_error (CreelImageJob *job, void (*on_error) (CreelImageJob *job, const GError *error, gpointer data));
 
+/* Called once before the job is over, however that comes: what must be gone by then may take its time, and then says _cleaned_up. */
+void creel_image_job_set_cleanup (CreelImageJob *job, void (*cleanup) (CreelImageJob *job, gpointer data));
+void creel_image_job_cleaned_up (CreelImageJob *job);
+
 /* Is any work of images going on? Nothing is deleted from the OCI store meanwhile. */
 gboolean creel_image_job_any (CreelDaemon *daemon);

@@ -5,6 +5,7 @@
 
 #include "creel-error.h"
 #include "creel-image-job.h"
+#include "creel-image-make.h"
 
 /* Images from an archive and from a recipe: one worker that writes a squashfs. */
 typedef struct
@@ -136,37 +137,13 @@ handle_import (CreelCall *call)
   start (call, CREEL_WORKER_IMPORT, "image-import", normal != NULL ? normal : "", NULL, normal, fd);
 }
 
-static gboolean
-prepare_build (CreelCall *call, GStrvBuilder *actions, GError **error)
+void
+creel_image_make_build (CreelCall *call, const char *recipe, const char *reference)
 {
-  static const char *const known[] = { NULL };
-  g_autoptr (GVariant) options = g_variant_get_child_value (call->parameters, 1);
-  g_autofree char *normal = NULL;
-  const char *recipe;
-
-  g_variant_get_child (call->parameters, 0, "&s", &recipe);
-  normal = creel_image_reference_normalize (recipe, NULL);
-  if (!creel_credential_name_is_valid (recipe) || normal == NULL)
-    {
-      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "Not the name of a recipe; \"shell\" is one");
-      return FALSE;
-    }
-  return creel_options_check (options, known, error);
-}
-
-static void
-handle_build (CreelCall *call)
-{
-  g_autofree char *reference = NULL;
-  g_autofree char *recipe = NULL;
-
-  g_variant_get_child (call->parameters, 0, "s", &recipe);
-  reference = creel_image_reference_normalize (recipe, NULL);
-  start (call, CREEL_WORKER_BUILD, "image-build", recipe, recipe, reference, -1);
+  start (call, CREEL_WORKER_BUILD, "image-build", reference, recipe, reference, -1);
 }
 
 const CreelMethod creel_image_make_methods[] = {
   { "Manager", "ImportImage", prepare_import, handle_import },
-  { "Manager", "BuildImage", prepare_build, handle_build },
   { NULL }
 };

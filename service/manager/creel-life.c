@@ -5,6 +5,7 @@
 
 #include "creel-call.h"
 #include "creel-error.h"
+#include "creel-names.h"
 #include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
 
@@ -211,6 +212,73 @@ stop_then (CreelCall *call, CreelSandbox *sandbox, void (*then) (CreelCall *call
   if (g_variant_lookup (options, "timeout", "t", &timeout))
     stop->timer = g_timeout_add (MIN (timeout / 1000, G_MAXINT), on_patience_over, stop);
   creel_units_job (call->daemon->units, "StopUnit", stop->unit, on_stop_job, stop);
+}
+
+#define DISCARD_PATIENCE_SECONDS 10
+
+typedef struct
+{
+  CreelDaemon *daemon;
+  char *name;
+  char *unit;
+  guint timer;
+  CreelUnitFunc done;
+  gpointer user_data;
+} Discard;
+
+static gboolean
+on_discard_patience_over (gpointer user_data)
+{
+  Discard *discard = user_data;
+
+  discard->timer = 0;
+  creel_units_kill (discard->daemon->units, discard->unit, SIGKILL);
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_discard_refreshed (gpointer user_data, GError *unused)
+{
+  Discard *discard = user_data;
+  CreelSandbox *sandbox = g_hash_table_lookup (discard->daemon->sandboxes, discard->name);
+  g_autoptr (GError) error = NULL;
+
+  if (sandbox != NULL && !creel_sandbox_is_active (sandbox))
+    creel_life_forget (discard->daemon, discard->name);
+  else if (sandbox != NULL)
+    g_set_error (&error, CREEL_ERROR, CREEL_ERROR_RUNNING, "Sandbox \"%s\" does not stop", discard->name);
+  if (discard->done != NULL)
+    discard->done (discard->user_data, error);
+  g_free (discard->name);
+  g_free (discard->unit);
+  g_free (discard);
+}
+
+static void
+on_discard_stopped (gpointer user_data, GError *error)
+{
+  Discard *discard = user_data;
+  CreelSandbox *sandbox = g_hash_table_lookup (discard->daemon->sandboxes, discard->name);
+
+  g_clear_handle_id (&discard->timer, g_source_remove);
+  if (sandbox != NULL)
+    creel_sandbox_refresh (sandbox, on_discard_refreshed, discard);
+  else
+    on_discard_refreshed (discard, NULL);
+}
+
+void
+creel_life_discard (CreelDaemon *daemon, const char *name, CreelUnitFunc done, gpointer user_data)
+{
+  Discard *discard = g_new0 (Discard, 1);
+
+  discard->daemon = daemon;
+  discard->name = g_strdup (name);
+  discard->unit = g_strconcat (CREEL_UNIT_PREFIX, name, ".service", NULL);
+  discard->done = done;
+  discard->user_data = user_data;
+  discard->timer = g_timeout_add_seconds (DISCARD_PATIENCE_SECONDS, on_discard_patience_over, discard);
+  creel_units_job (daemon->units, "StopUnit", discard->unit, on_discard_stopped, discard);
 }
 
 static gboolean

@@ -22,6 +22,8 @@ struct _CreelSession
   uid_t uid;
   char *command;
   gboolean terminal;
+  CreelSessionEnded ended; /* or NULL: `sender` is told */
+  gpointer user_data;
 };
 
 CreelSession *
@@ -93,14 +95,35 @@ creel_session_count (CreelDaemon *daemon, uid_t uid)
   return n;
 }
 
+void
+creel_session_set_ended (CreelSession *session, CreelSessionEnded ended, gpointer user_data)
+{
+  session->ended = ended;
+  session->user_data = user_data;
+}
+
 /* The starter alone is told how its command ended. */
 static void
 emit_exited (CreelSession *session, int code, int number, const char *message)
 {
   g_autofree char *text = g_utf8_make_valid (message, -1);
 
-  g_dbus_connection_emit_signal (session->daemon->bus, session->sender, session->path, INTERFACE, "Exited",
-                                 g_variant_new ("(iis)", code, number, text), NULL);
+  if (session->ended == NULL)
+    g_dbus_connection_emit_signal (session->daemon->bus, session->sender, session->path, INTERFACE, "Exited",
+                                   g_variant_new ("(iis)", code, number, text), NULL);
+}
+
+/* Out of the table first: what is told may look into it. */
+static void
+end (CreelSession *session, int code, int number, const char *message)
+{
+  g_autofree char *key = NULL;
+
+  g_hash_table_steal_extended (session->daemon->sessions, session->key, (gpointer *) &key, NULL);
+  emit_exited (session, code, number, message);
+  if (session->ended != NULL)
+    session->ended (code, number, message, session->user_data);
+  creel_session_free (session);
 }
 
 static CreelSession *
@@ -130,26 +153,23 @@ creel_session_exited (CreelDaemon *daemon, const char *sandbox, guint32 id, int 
       creel_exec_remember_exit (daemon, sandbox, id, code, number, message);
       return;
     }
-  emit_exited (session, code, number, message);
-  g_hash_table_remove (daemon->sessions, session->key);
+  end (session, code, number, message);
 }
 
 void
 creel_session_end_all (CreelDaemon *daemon, const char *sandbox, const char *message)
 {
+  g_autofree char *name = g_strdup (sandbox); /* may go with what is told */
   GHashTableIter iter;
   gpointer value;
 
   g_hash_table_iter_init (&iter, daemon->sessions);
   while (g_hash_table_iter_next (&iter, NULL, &value))
-    {
-      CreelSession *session = value;
-
-      if (!g_str_equal (session->sandbox, sandbox))
-        continue;
-      emit_exited (session, -1, 0, message);
-      g_hash_table_iter_remove (&iter);
-    }
+    if (g_str_equal (((CreelSession *) value)->sandbox, name))
+      {
+        end (value, -1, 0, message);
+        g_hash_table_iter_init (&iter, daemon->sessions); /* the table has changed */
+      }
 }
 
 static void
@@ -176,6 +196,22 @@ get_link (CreelSession *session)
   return sandbox != NULL ? creel_sandbox_get_link (sandbox) : NULL;
 }
 
+static void
+tell_hangup (CreelSession *session)
+{
+  CreelGatewayLink *link = get_link (session);
+
+  if (link != NULL)
+    creel_gateway_link_call (link, "Hangup", g_variant_new ("(u)", session->id), "()", -1, on_hung_up, NULL);
+}
+
+void
+creel_session_hangup (CreelSession *session)
+{
+  tell_hangup (session);
+  g_hash_table_remove (session->daemon->sessions, session->key);
+}
+
 void
 creel_session_hangup_all (CreelDaemon *daemon, const char *sender)
 {
@@ -186,12 +222,10 @@ creel_session_hangup_all (CreelDaemon *daemon, const char *sender)
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       CreelSession *session = value;
-      CreelGatewayLink *link = get_link (session);
 
-      if (!g_str_equal (session->sender, sender))
+      if (session->ended != NULL || !g_str_equal (session->sender, sender))
         continue;
-      if (link != NULL)
-        creel_gateway_link_call (link, "Hangup", g_variant_new ("(u)", session->id), "()", -1, on_hung_up, NULL);
+      tell_hangup (session);
       g_hash_table_iter_remove (&iter);
     }
 }

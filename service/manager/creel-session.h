@@ -8,6 +8,12 @@
 /* After Gateway.Exec gave `id`. */
 CreelSession *creel_session_new (CreelDaemon *daemon, const char *sandbox, guint32 id, const char *sender,
                                  uid_t uid, const char *command, gboolean terminal);
+/* One of ours, that no client started: its end is told here instead of by a signal. Also called, with code -1, when the sandbox or
+ * its gateway goes. */
+typedef void (*CreelSessionEnded) (int code, int number, const char *message, gpointer user_data);
+void creel_session_set_ended (CreelSession *session, CreelSessionEnded ended, gpointer user_data);
+/* Hangs it up and forgets it; nothing is called. */
+void creel_session_hangup (CreelSession *session);
 void creel_session_free (CreelSession *session);
 const char *creel_session_get_path (CreelSession *session);
 uid_t creel_session_get_owner (CreelSession *session);

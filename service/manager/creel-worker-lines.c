@@ -5,7 +5,7 @@
 
 #include "creel-conf.h"
 
-#define MAX_LINE (128 * 1024)
+#define MAX_LINE (512 * 1024) /* a step of a plan: 100 KiB, encoded */
 #define MAX_TOTAL (16 * 1024 * 1024)
 #define MAX_ENTRIES 1024
 #define MAX_DIGESTS 8
@@ -26,6 +26,7 @@ creel_worker_lines_new (void)
   lines->config->references = g_new0 (char *, 1);
   lines->config->blobs = g_new0 (char *, 1);
   lines->digests = g_new0 (char *, 1);
+  lines->plan = creel_plan_new ();
   return lines;
 }
 
@@ -38,6 +39,7 @@ creel_worker_lines_free (CreelWorkerLines *lines)
   g_free (lines->error_text);
   g_free (lines->id);
   g_strfreev (lines->digests);
+  creel_plan_free (lines->plan);
   creel_image_config_free (lines->config);
   g_free (lines);
 }
@@ -186,6 +188,10 @@ take_line (CreelWorkerLines *lines, const char *line)
     return take_manifest (lines, line + strlen ("manifest "));
   if (g_str_has_prefix (line, "digest "))
     return take_digest (lines, line + strlen ("digest "));
+  if (g_str_has_prefix (line, "from "))
+    return creel_plan_take_from (lines->plan, line + strlen ("from "));
+  if (g_str_has_prefix (line, "step "))
+    return creel_plan_take_step (lines->plan, line + strlen ("step "));
   if (g_str_has_prefix (line, "error "))
     return take_error (lines, line + strlen ("error "));
   if (g_str_has_prefix (line, "done "))

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "creel-definition.h"
+#include "creel-plan.h"
 
 /* What a worker of an image job writes to its stderr. It has read a hostile archive and may be its puppet: every line is
  * checked, everything is bounded, and nothing is believed that creeld can see for itself. Fuzzed. */
@@ -17,6 +18,7 @@ typedef struct
   char *error_text;
   char *id;         /* sha256-..., when it said done */
   CreelImageConfig *config; /* with manifest and blobs: what it wrote to the OCI store */
+  CreelPlan *plan;  /* of a build */
   char **digests;   /* "sha256:...": what a registry calls the image */
 } CreelWorkerLines;
 

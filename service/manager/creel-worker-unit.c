@@ -13,7 +13,8 @@ enum
   NETWORK = 1 << 0,    /* reaches other machines */
   STORE = 1 << 1,      /* is the store's user, who alone sees oci/ */
   WRITES = 1 << 2,     /* and writes there */
-  NAMESPACES = 1 << 3, /* starts as root to make a user namespace: mmdebstrap */
+  CALLER = 1 << 3,     /* is the user who asked, and sees what that user sees */
+  NAMESPACES = 1 << 4, /* starts as root to make a user namespace: mmdebstrap */
 };
 
 static const struct
@@ -26,7 +27,8 @@ static const struct
 } kinds[] = {
   [CREEL_WORKER_IMPORT] = { "import", "Import of an image", 0, 64, 1 },
   [CREEL_WORKER_BUILD] = { "build", "Build of an image", NETWORK | NAMESPACES, 512, 1 },
-  [CREEL_WORKER_PLAN] = { "plan", "Reading of a recipe", 0, 16, 1 },
+  [CREEL_WORKER_PLAN] = { "plan", "Reading of a recipe", CALLER, 16, 1 },
+  [CREEL_WORKER_COPY] = { "copy", "Copy into an image that is built", CALLER, 16, 24 },
   [CREEL_WORKER_FETCH] = { "fetch", "Fetch of an image from a registry", NETWORK | STORE | WRITES, 128, 24 },
   [CREEL_WORKER_CONVERT] = { "convert", "Conversion of an image", STORE, 64, 1 },
   [CREEL_WORKER_LAYER] = { "layer", "Layer of an image", STORE | WRITES, 64, 1 },
@@ -73,9 +75,9 @@ add_command (GVariantBuilder *b, const char *mode, const char *const *arguments)
 }
 
 static void
-add_confinement (GVariantBuilder *b, guint flags)
+add_confinement (GVariantBuilder *b, guint flags, uid_t uid)
 {
-  static const char *const confined[] = { "PrivateIPC", "PrivateUsers", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs",
+  static const char *const confined[] = { "PrivateIPC", "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs",
                                           "ProtectKernelTunables", "MemoryDenyWriteExecute", "RestrictSUIDSGID", NULL };
   static const char *const none[] = { NULL };
   static const char *const service[] = { "@system-service", NULL };
@@ -84,11 +86,15 @@ add_confinement (GVariantBuilder *b, guint flags)
   static const char *const store[] = { CREEL_OCI_DIR, NULL };
 
   add_yes (b, confined);
+  if ((flags & CALLER) == 0)
+    add (b, "PrivateUsers", g_variant_new_boolean (TRUE));
   if ((flags & STORE) != 0)
     {
       add (b, "User", g_variant_new_string (CREEL_IMAGE_USER));
       add (b, "Group", g_variant_new_string (CREEL_IMAGE_USER));
     }
+  else if ((flags & CALLER) != 0)
+    add (b, "User", g_variant_new_take_string (g_strdup_printf ("%u", uid)));
   else
     add (b, "DynamicUser", g_variant_new_boolean (TRUE));
   if ((flags & WRITES) != 0)
@@ -125,9 +131,9 @@ creel_worker_kind_mode (CreelWorkerKind kind)
 }
 
 GVariant *
-creel_worker_unit_properties (CreelWorkerKind kind, const char *const *arguments)
+creel_worker_unit_properties (CreelWorkerKind kind, uid_t uid, const char *const *arguments)
 {
-  static const char *const common[] = { "NoNewPrivileges", "PrivateTmp", "PrivateDevices", "ProtectClock", "ProtectKernelModules",
+  static const char *const common[] = { "NoNewPrivileges", "PrivateDevices", "ProtectClock", "ProtectKernelModules",
                                         "LockPersonality", "RestrictRealtime", NULL };
   static const char *const native[] = { "native", NULL };
   GVariantBuilder b;
@@ -142,14 +148,16 @@ creel_worker_unit_properties (CreelWorkerKind kind, const char *const *arguments
   add (&b, "StandardErrorFileDescriptor", g_variant_new_handle (2));
   add_yes (&b, common);
   add (&b, "ProtectSystem", g_variant_new_string ("strict"));
-  add (&b, "ProtectHome", g_variant_new_string ("yes"));
+  /* what the caller named may lie in their home or in /tmp */
+  add (&b, "ProtectHome", g_variant_new_string ((kinds[kind].flags & CALLER) != 0 ? "read-only" : "yes"));
+  add (&b, "PrivateTmp", g_variant_new_boolean ((kinds[kind].flags & CALLER) == 0));
   add (&b, "AmbientCapabilities", g_variant_new_uint64 (0));
   add (&b, "SystemCallArchitectures", g_variant_new_strv (native, -1));
   add (&b, "SystemCallErrorNumber", g_variant_new_int32 (EPERM));
   if ((kinds[kind].flags & NAMESPACES) != 0)
     add_build (&b);
   else
-    add_confinement (&b, kinds[kind].flags);
+    add_confinement (&b, kinds[kind].flags, uid);
   add (&b, "MemoryMax", g_variant_new_uint64 (G_GUINT64_CONSTANT (3) << 30));
   add (&b, "TasksMax", g_variant_new_uint64 (kinds[kind].tasks));
   add (&b, "LimitCORE", g_variant_new_uint64 (0));

@@ -45,6 +45,8 @@ check (CreelWorker *self, GError **error)
     const char *word;
     int code;
   } codes[] = { { "BadImage", CREEL_ERROR_BAD_IMAGE },
+                { "BadDefinition", CREEL_ERROR_BAD_DEFINITION },
+                { "GuestFailed", CREEL_ERROR_GUEST_FAILED },
                 { "NoSpace", CREEL_ERROR_NO_SPACE },
                 { "NoSuchImage", CREEL_ERROR_NO_SUCH_IMAGE },
                 { "NoSuchSecret", CREEL_ERROR_NO_SUCH_SECRET },
@@ -137,6 +139,13 @@ CreelWorker *
 creel_worker_start (CreelDaemon *daemon, CreelWorkerKind kind, const char *const *arguments, int input, int output,
                     CreelWorkerProgress progress, CreelWorkerDone done, gpointer user_data, GError **error)
 {
+  return creel_worker_start_as (daemon, kind, (uid_t) -1, arguments, input, output, progress, done, user_data, error);
+}
+
+CreelWorker *
+creel_worker_start_as (CreelDaemon *daemon, CreelWorkerKind kind, uid_t uid, const char *const *arguments, int input, int output,
+                       CreelWorkerProgress progress, CreelWorkerDone done, gpointer user_data, GError **error)
+{
   g_autoptr (GUnixFDList) fds = NULL;
   g_autoptr (GError) local_error = NULL;
   int list[3] = { or_null_device (input, O_RDONLY), or_null_device (output, O_WRONLY), -1 };
@@ -167,7 +176,7 @@ creel_worker_start (CreelDaemon *daemon, CreelWorkerKind kind, const char *const
   self->unit = g_strdup_printf ("creel-image-%d-%u.service", getpid (), ++daemon->last_worker);
   self->source_id = g_unix_fd_add (self->lines_fd, G_IO_IN | G_IO_HUP | G_IO_ERR, on_lines, self);
   /* a unit that does not start closes the pipe, and so says its end by the same way as any other */
-  creel_units_start_transient (daemon->units, self->unit, creel_worker_unit_properties (kind, arguments), fds, on_started, self);
+  creel_units_start_transient (daemon->units, self->unit, creel_worker_unit_properties (kind, uid, arguments), fds, on_started, self);
   return self;
 }
 

@@ -18,5 +18,8 @@ typedef void (*CreelWorkerDone) (gpointer user_data, CreelWorkerLines *lines, co
 /* Takes input and output; -1 is /dev/null. arguments: after the mode, or NULL. NULL with an error, then nothing is called. */
 CreelWorker *creel_worker_start (CreelDaemon *daemon, CreelWorkerKind kind, const char *const *arguments, int input, int output,
                                  CreelWorkerProgress progress, CreelWorkerDone done, gpointer user_data, GError **error);
+/* The same for a kind that is its caller. */
+CreelWorker *creel_worker_start_as (CreelDaemon *daemon, CreelWorkerKind kind, uid_t uid, const char *const *arguments, int input,
+                                    int output, CreelWorkerProgress progress, CreelWorkerDone done, gpointer user_data, GError **error);
 /* Kills it; done is called with CREEL_ERROR_CANCELLED when it is gone. */
 void creel_worker_cancel (CreelWorker *worker);

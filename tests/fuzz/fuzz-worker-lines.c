@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <string.h>
+
 #include "creel-worker-lines.h"
 
 int
@@ -9,6 +11,14 @@ LLVMFuzzerTestOneInput (const unsigned char *data, size_t size)
 
   creel_worker_lines_feed (lines, (const char *) data, half);
   creel_worker_lines_feed (lines, (const char *) data + half, size - half);
+  for (guint i = 0; i < lines->plan->steps->len; i++)
+    {
+      CreelPlanStep *step = lines->plan->steps->pdata[i];
+      g_autofree char *text = creel_plan_step_describe (step);
+
+      g_assert_true (g_utf8_validate (text, -1, NULL) && strchr (text, '\n') == NULL);
+      g_assert_true (step->words != NULL && (step->kind != CREEL_PLAN_COPY || step->to[0] == '/'));
+    }
   /* what is taken can be kept */
   if (lines->id != NULL && !lines->broken)
     {

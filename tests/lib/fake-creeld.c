@@ -526,11 +526,22 @@ on_import (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFD
 }
 
 static gboolean
-on_build (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *recipe, GVariant *options, gpointer user_data)
+on_build (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *recipe, GVariant *options,
+          gpointer user_data)
 {
   g_autofree char *path = start_job (user_data, "image-build", recipe);
+  int output = fds != NULL ? g_unix_fd_list_get (fds, 0, NULL) : -1;
 
-  creel_dbus_manager_complete_build_image (manager, invocation, path);
+  /* what a guest prints may be anything */
+  if (output >= 0)
+    {
+      static const char text[] = "Step 1 of 1: RUN make\n\033[31mred\rover\r\nhalf";
+
+      if (write (output, text, sizeof text - 1) < 0)
+        g_warning ("output");
+      close (output);
+    }
+  creel_dbus_manager_complete_build_image (manager, invocation, NULL, path);
   return TRUE;
 }
 

@@ -111,6 +111,10 @@ test_outputs (void)
   golden ("image-build", "image build shell");
   golden ("image-build-instant", "image build instant");
   golden ("image-build-bad", "image build bad");
+  golden ("image-build-quiet", "image build -q shell");
+  golden ("image-build-options", "image build -t a:1 --preset open --allow-host b.example --build-arg A=1 --build-arg NOTHING -m 1G --disk 2G --cpus 2 ./");
+  golden ("image-build-no-folder", "image build ./missing");
+  golden ("image-build-size", "image build --memory x shell");
   golden ("image-import", "image import /dev/null");
   golden ("image-rm-used", "image rm shell other");
   golden ("image-pull", "image pull ghcr.io/x/y");

@@ -456,7 +456,7 @@ test_collect (gpointer fixture, gconstpointer unused)
 
     write_file (conf, "not a key file");
   }
-  g_test_expect_message (NULL, G_LOG_LEVEL_WARNING, "*No blobs are deleted*");
+  g_test_expect_message (G_LOG_DOMAIN, G_LOG_LEVEL_WARNING, "*No blobs are deleted*");
   g_assert_false (creel_image_collect_all (&daemon, &bytes, NULL));
   g_test_assert_expected_messages ();
   g_assert_true (has_blob (B) && has_blob (C) && has_blob (D));
@@ -587,7 +587,7 @@ test_unit_properties (void)
 
   for (guint kind = 0; kind < CREEL_N_WORKERS; kind++)
     {
-      g_autoptr (GVariant) properties = g_variant_ref_sink (creel_worker_unit_properties (kind, arguments));
+      g_autoptr (GVariant) properties = g_variant_ref_sink (creel_worker_unit_properties (kind, 1234, arguments));
       g_autofree char *text = g_variant_print (properties, FALSE);
       gboolean network = kind == CREEL_WORKER_BUILD || kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_PUSH;
       gboolean writes = kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_LAYER || kind == CREEL_WORKER_SAVE;
@@ -599,6 +599,7 @@ test_unit_properties (void)
       g_assert_cmpint (strstr (text, "PrivateNetwork") == NULL, ==, network);
       g_assert_cmpint (strstr (text, "AF_INET") != NULL, ==, network);
       g_assert_cmpint (strstr (text, "ReadWritePaths") != NULL, ==, writes);
+      g_assert_cmpint (strstr (text, "('User', <'1234'>)") != NULL, ==, kind == CREEL_WORKER_PLAN || kind == CREEL_WORKER_COPY);
       if (kind != CREEL_WORKER_BUILD)
         g_assert_nonnull (strstr (text, "('CapabilityBoundingSet', <uint64 0>)"));
     }
