@@ -460,7 +460,11 @@ handle_build (CreelCall *call)
     }
   if (self->recipe->folder == NULL)
     {
-      creel_image_make_build (call, self->recipe->name, self->reference); /* frees us with the call */
+      /* we go with the call when it is answered */
+      g_autofree char *name = g_strdup (self->recipe->name);
+      g_autofree char *reference = g_strdup (self->reference);
+
+      creel_image_make_build (call, name, reference);
       return;
     }
   call->data = NULL;
