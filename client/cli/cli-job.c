@@ -75,6 +75,9 @@ draw (Wait *wait)
     return;
   progress = creel_dbus_job_get_progress (wait->job);
   phase = creel_dbus_job_get_phase (wait->job);
+  /* the output has a heading for each step, and where no line can be drawn over one is enough */
+  if (wait->output >= 0 && !isatty (STDERR_FILENO) && phase != NULL && g_str_has_prefix (phase, "step "))
+    return;
   if (progress != NULL)
     g_variant_get (progress, "(tt)", &done, &total);
   out_progress_update (wait->progress, phase != NULL ? phase : "", done, total);

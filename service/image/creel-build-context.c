@@ -4,9 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "creel-build-ignore.h"
@@ -15,6 +13,7 @@
 #include "creel-image-report.h"
 
 #define MAX_DEPTH 128
+#define MAX_LINKS 40
 #define MAX_IGNORE (256 * 1024)
 
 struct _CreelBuildContext
@@ -38,15 +37,115 @@ refuse (GError **error, const char *format, ...)
   return FALSE;
 }
 
-static int
-open_beneath (int directory, const char *path, guint64 flags)
+/* What is left of a path, and the folders that lead to where it is: ".." takes the last of them away and never asks the kernel, so
+ * that not even a folder which is moved meanwhile leads out. */
+typedef struct
 {
-  struct open_how how = { .flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS };
+  GQueue left;     /* char * */
+  GArray *folders; /* fds; the first is borrowed */
+  guint links;
+} Way;
+
+static void
+push_parts (Way *way, const char *path)
+{
+  g_auto (GStrv) parts = g_strsplit (path, "/", -1);
+
+  for (guint i = g_strv_length (parts); i-- > 0;)
+    if (*parts[i] != '\0' && strcmp (parts[i], ".") != 0)
+      g_queue_push_head (&way->left, g_strdup (parts[i]));
+}
+
+static int
+last_folder (Way *way)
+{
+  return g_array_index (way->folders, int, way->folders->len - 1);
+}
+
+/* A link: what it says comes next. FALSE with errno. */
+static gboolean
+take_link (Way *way, int fd)
+{
+  char target[4096];
+  gssize n = readlinkat (fd, "", target, sizeof target - 1);
+
+  if (n < 0)
+    return FALSE;
+  target[n] = '\0';
+  errno = target[0] == '/' ? EXDEV : ELOOP;
+  if (target[0] == '/' || ++way->links > MAX_LINKS)
+    return FALSE;
+  push_parts (way, target);
+  return TRUE;
+}
+
+/* Takes one part of the path. *ret_fd is set when it was the last one. FALSE with errno. */
+static gboolean
+take_part (Way *way, int flags, int *ret_fd)
+{
+  g_autofree char *part = g_queue_pop_head (&way->left);
+  struct stat st;
   int fd;
 
-  do
-    fd = (int) syscall (SYS_openat2, directory, *path != '\0' ? path : ".", &how, sizeof how);
-  while (fd < 0 && (errno == EAGAIN || errno == EINTR)); /* EAGAIN: somebody renamed a folder meanwhile */
+  if (strcmp (part, "..") == 0)
+    {
+      errno = EXDEV;
+      if (way->folders->len == 1)
+        return FALSE;
+      close (last_folder (way));
+      g_array_set_size (way->folders, way->folders->len - 1);
+      return TRUE;
+    }
+  fd = openat (last_folder (way), part, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (fd < 0 || fstat (fd, &st) < 0)
+    {
+      if (fd >= 0)
+        close (fd);
+      return FALSE;
+    }
+  if (S_ISLNK (st.st_mode) && (way->left.length > 0 || (flags & O_NOFOLLOW) == 0))
+    {
+      gboolean ok = take_link (way, fd);
+      int code = errno;
+
+      close (fd);
+      errno = code;
+      return ok;
+    }
+  if (S_ISDIR (st.st_mode))
+    {
+      g_array_append_val (way->folders, fd);
+      return TRUE;
+    }
+  close (fd);
+  errno = ENOTDIR;
+  if (way->left.length > 0)
+    return FALSE;
+  *ret_fd = openat (last_folder (way), part, flags | O_NOFOLLOW | O_CLOEXEC);
+  return *ret_fd >= 0;
+}
+
+/* Opens a path beneath a folder, like openat2() with RESOLVE_BENEATH, which old kernels and some containers do not have. EXDEV: it
+ * leads out. */
+static int
+open_beneath (int directory, const char *path, int flags)
+{
+  Way way = { G_QUEUE_INIT, g_array_new (FALSE, FALSE, sizeof (int)), 0 };
+  gboolean ok = TRUE;
+  int fd = -1, code;
+
+  g_array_append_val (way.folders, directory);
+  push_parts (&way, path);
+  while (ok && way.left.length > 0)
+    ok = take_part (&way, flags, &fd);
+  if (ok && fd < 0)
+    fd = openat (last_folder (&way), ".", flags | O_CLOEXEC);
+  code = errno;
+  for (guint i = 1; i < way.folders->len; i++)
+    close (g_array_index (way.folders, int, i));
+  g_array_unref (way.folders);
+  g_queue_clear_full (&way.left, g_free);
+  errno = code;
   return fd;
 }
 

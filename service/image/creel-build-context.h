@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The folder that an image is built from. Nothing outside of it is reached: every path is resolved by the kernel beneath
- * it, links included. Errors are CREEL_ERROR, for people. */
+/* The folder that an image is built from. Nothing outside of it is reached: every path is resolved beneath it, links
+ * included. Errors are CREEL_ERROR, for people. */
 #pragma once
 
 #include <gio/gio.h>
