@@ -28,6 +28,7 @@ typedef struct
   guint64 done, total;
   int write_errno;
   gboolean broken; /* of another thread */
+  gboolean failed; /* nothing more is written */
 } Export;
 
 static gboolean
@@ -53,6 +54,8 @@ on_write (struct archive *archive, void *user_data, const void *buffer, size_t l
 {
   Export *self = user_data;
 
+  if (self->failed)
+    return -1;
   if (creel_image_process_write (self->out, buffer, length))
     return length;
   self->write_errno = errno;
@@ -151,7 +154,8 @@ write_oci (Export *self, const CreelImageManifest *manifest, const char *hex, gu
              add_blob (self, layer->digest, layer->size, error);
     }
   good = good && (archive_write_close (self->tar) == ARCHIVE_OK || fail_write (self, error));
-  archive_write_fail (self->tar);
+  /* Closed even so: libarchive would not free its buffer else. */
+  self->failed = !good;
   archive_write_free (self->tar);
   return good;
 }
