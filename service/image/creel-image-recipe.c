@@ -41,18 +41,8 @@ find_directory (const char *name, GError **error)
         g_autofree char *directory = g_build_filename (places[i], name, NULL);
         g_autofree char *file = g_build_filename (directory, "image.conf", NULL);
 
-        g_autofree char *containerfile = g_build_filename (directory, "Containerfile", NULL);
-
         if (g_file_test (file, G_FILE_TEST_IS_REGULAR))
           return g_steal_pointer (&directory);
-        if (g_file_test (containerfile, G_FILE_TEST_IS_REGULAR))
-          {
-            g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
-                         "%s is a Containerfile, which this version cannot build; build it with "
-                         "podman on top of the image “shell”, then: creel image import FILE %s",
-                         containerfile, name);
-            return NULL;
-          }
       }
   g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
                "There is no recipe “%.64s” in " CREEL_CONFIG_DIR "/images.d or " CREEL_DATADIR
