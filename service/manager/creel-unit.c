@@ -63,12 +63,23 @@ unit_from_path (const char *path)
   return g_string_free (unit, FALSE);
 }
 
-typedef struct
+typedef struct _Job
 {
   CreelUnits *units;
   CreelUnitFunc done;
   gpointer user_data;
+  struct _Job *next; /* systemd gives two callers that want the same the same job */
 } Job;
+
+static void
+job_free (gpointer data)
+{
+  for (Job *job = data, *next; job != NULL; job = next)
+    {
+      next = job->next;
+      g_free (job);
+    }
+}
 
 static void
 job_done (Job *job, const char *result)
@@ -99,9 +110,14 @@ on_job_removed (GDBusConnection *bus, const char *sender, const char *path, cons
   if (g_hash_table_steal_extended (units->jobs, job_path, &key, &job))
     {
       g_free (key);
-      job_done (job, result);
+      for (Job *each = job, *next; each != NULL; each = next)
+        {
+          next = each->next;
+          job_done (each, result);
+        }
     }
-  else if (units->calls > 0)
+  /* also when somebody waited for it already: another may get the same job with an answer that is under way */
+  if (units->calls > 0)
     g_hash_table_insert (units->early, g_strdup (job_path), g_strdup (result));
 }
 
@@ -150,7 +166,7 @@ creel_units_new (GDBusConnection *bus, const char *prefix, CreelUnitChangedFunc 
   units->path_prefix = unit_path (prefix);
   units->changed = changed;
   units->user_data = user_data;
-  units->jobs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  units->jobs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, job_free);
   units->early = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   units->cancellable = g_cancellable_new ();
   units->subscriptions[0] = g_dbus_connection_signal_subscribe (bus, SYSTEMD, MANAGER, "JobRemoved", MANAGER_PATH, NULL,
@@ -220,7 +236,17 @@ on_job_queued (GObject *source, GAsyncResult *result, gpointer user_data)
   if (early != NULL)
     job_done (job, early);
   else
-    g_hash_table_insert (job->units->jobs, g_strdup (path), job);
+    {
+      Job *first = g_hash_table_lookup (job->units->jobs, path);
+
+      if (first == NULL)
+        g_hash_table_insert (job->units->jobs, g_strdup (path), job);
+      else
+        {
+          job->next = first->next;
+          first->next = job;
+        }
+    }
 }
 
 static void
