@@ -48,6 +48,7 @@ _creel() {
     'network check') words='--method' ;;
     'secret set') words='--sandbox --registry --username' ;;
     'secret rm') words='--sandbox --registry' ;;
+    'image build') words='--tag --preset --allow-host --build-arg --memory --disk --cpus --quiet' ;;
     'image export') words='--format' ;;
     'image prune') words='--all' ;;
     esac
