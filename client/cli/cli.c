@@ -21,6 +21,7 @@ cli_status_of (const GError *error)
       {
       case CREEL_ERROR_NO_SUCH_SANDBOX:
       case CREEL_ERROR_NO_SUCH_IMAGE:
+      case CREEL_ERROR_NO_SUCH_MODEL:
         return CLI_NOT_FOUND;
       case CREEL_ERROR_NOT_AUTHORIZED:
       case CREEL_ERROR_AUTH_REQUIRED:

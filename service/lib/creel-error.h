@@ -34,5 +34,8 @@ typedef enum
   CREEL_ERROR_PORT_IN_USE,       /* PortInUse: somebody else listens there */
   CREEL_ERROR_NOT_AUTHORIZED,    /* inside only: on the bus it is G_DBUS_ERROR_ACCESS_DENIED, both ways */
   CREEL_ERROR_AUTH_REQUIRED,     /* org.freedesktop.DBus.Error.InteractiveAuthorizationRequired */
+  CREEL_ERROR_NO_SUCH_MODEL,     /* NoSuchModel */
+  CREEL_ERROR_MODEL_IN_USE,      /* ModelInUse: it is loaded, or has other names */
+  CREEL_ERROR_NO_ENGINE,         /* NoEngine: no program is installed that models run in */
   CREEL_ERROR_N_ENTRIES
 } CreelError;
