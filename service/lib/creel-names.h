@@ -29,6 +29,7 @@
 #define CREEL_RUNTIME_UNIT_DIR "/run/systemd/system"
 #define CREEL_STATE_DIR "/var/lib/creel"
 #define CREEL_IMAGE_DIR CREEL_STATE_DIR "/images"
+#define CREEL_MODEL_DIR CREEL_STATE_DIR "/models"
 #define CREEL_OCI_DIR CREEL_STATE_DIR "/oci" /* blobs/sha256, jobs: of the workers, see service/image/README.md */
 #define CREEL_SANDBOX_DIR CREEL_STATE_DIR "/sandboxes"
 #define CREEL_GUEST_DIR CREEL_STATE_DIR "/guest" /* vmlinuz, initramfs, accelerator */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "creel-conf.h"
+#include "creel-error.h"
 
 #define MAX_LINE (512 * 1024) /* a step of a plan: 100 KiB, encoded */
 #define MAX_TOTAL (16 * 1024 * 1024)
@@ -26,6 +27,7 @@ creel_worker_lines_new (void)
   lines->config->references = g_new0 (char *, 1);
   lines->config->blobs = g_new0 (char *, 1);
   lines->digests = g_new0 (char *, 1);
+  lines->model = creel_model_config_new ();
   lines->plan = creel_plan_new ();
   return lines;
 }
@@ -39,6 +41,7 @@ creel_worker_lines_free (CreelWorkerLines *lines)
   g_free (lines->error_text);
   g_free (lines->id);
   g_strfreev (lines->digests);
+  creel_model_config_free (lines->model);
   creel_plan_free (lines->plan);
   creel_image_config_free (lines->config);
   g_free (lines);
@@ -158,6 +161,30 @@ take_digest (CreelWorkerLines *lines, const char *rest)
 }
 
 static gboolean
+take_model (CreelWorkerLines *lines, const char *rest)
+{
+  const char *equals = strchr (rest, '=');
+  g_autofree char *key = equals != NULL ? g_strndup (rest, equals - rest) : NULL;
+  g_autofree char *value = key != NULL ? g_uri_unescape_string (equals + 1, NULL) : NULL;
+
+  return value != NULL && creel_model_config_set (lines->model, key, value);
+}
+
+/* KIND HEX SIZE NAME */
+static gboolean
+take_file (CreelWorkerLines *lines, const char *rest)
+{
+  g_auto (GStrv) words = g_strsplit (rest, " ", 5);
+  g_autofree char *name = NULL;
+  guint64 size;
+
+  if (g_strv_length (words) != 4 || !g_ascii_string_to_unsigned (words[2], 10, 0, G_MAXINT64, &size, NULL))
+    return FALSE;
+  name = g_uri_unescape_string (words[3], NULL);
+  return name != NULL && creel_model_config_add_file (lines->model, words[0], words[1], size, name);
+}
+
+static gboolean
 take_error (CreelWorkerLines *lines, const char *rest)
 {
   gsize length = strcspn (rest, " ");
@@ -188,6 +215,10 @@ take_line (CreelWorkerLines *lines, const char *line)
     return take_manifest (lines, line + strlen ("manifest "));
   if (g_str_has_prefix (line, "digest "))
     return take_digest (lines, line + strlen ("digest "));
+  if (g_str_has_prefix (line, "model "))
+    return take_model (lines, line + strlen ("model "));
+  if (g_str_has_prefix (line, "file "))
+    return take_file (lines, line + strlen ("file "));
   if (g_str_has_prefix (line, "from "))
     return creel_plan_take_from (lines->plan, line + strlen ("from "));
   if (g_str_has_prefix (line, "step "))
@@ -233,4 +264,24 @@ creel_worker_lines_feed (CreelWorkerLines *lines, const char *bytes, gsize lengt
   if (lines->pending->len > MAX_LINE)
     lines->broken = TRUE;
   return changed;
+}
+
+CreelModelConfig *
+creel_worker_lines_take_model (CreelWorkerLines *lines, GError **error)
+{
+  g_autoptr (CreelModelConfig) model = g_steal_pointer (&lines->model);
+
+  lines->model = creel_model_config_new ();
+  if (lines->broken || lines->id == NULL || lines->config->manifest == NULL)
+    {
+      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE, "The worker has described no model");
+      return NULL;
+    }
+  g_free (model->id);
+  model->id = g_strdup (lines->id);
+  g_free (model->manifest);
+  model->manifest = g_strdup (lines->config->manifest);
+  g_strfreev (model->blobs);
+  model->blobs = g_strdupv (lines->config->blobs);
+  return creel_model_config_validate (model, error) ? g_steal_pointer (&model) : NULL;
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "creel-definition.h"
+#include "creel-model-config.h"
 #include "creel-plan.h"
 
 /* What a worker of an image job writes to its stderr. It has read a hostile archive and may be its puppet: every line is
@@ -18,6 +19,7 @@ typedef struct
   char *error_text;
   char *id;         /* sha256-..., when it said done */
   CreelImageConfig *config; /* with manifest and blobs: what it wrote to the OCI store */
+  CreelModelConfig *model;  /* what it said of a model, without id, manifest and blobs; see creel_worker_lines_take_model () */
   CreelPlan *plan;  /* of a build */
   char **digests;   /* "sha256:...": what a registry calls the image */
 } CreelWorkerLines;
@@ -27,3 +29,7 @@ void creel_worker_lines_free (CreelWorkerLines *lines);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelWorkerLines, creel_worker_lines_free)
 /* Takes some bytes of the stream. TRUE when phase or progress changed. */
 gboolean creel_worker_lines_feed (CreelWorkerLines *lines, const char *bytes, gsize length);
+/* The model that a worker which is done has described, with the id, manifest and blobs that it said: everything in it fits
+ * together, and creeld may save it when it has set what the worker cannot know (created, source). NULL with
+ * CREEL_ERROR_BAD_IMAGE. `lines` keeps an empty model. */
+CreelModelConfig *creel_worker_lines_take_model (CreelWorkerLines *lines, GError **error);

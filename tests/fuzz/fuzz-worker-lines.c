@@ -29,5 +29,18 @@ LLVMFuzzerTestOneInput (const unsigned char *data, size_t size)
       for (char **blob = lines->config->blobs; *blob != NULL; blob++)
         g_assert_true (creel_image_blob_is_valid (*blob));
     }
+  {
+    g_autoptr (CreelModelConfig) model = creel_worker_lines_take_model (lines, NULL);
+
+    if (model != NULL)
+      {
+        g_autofree char *text = creel_model_config_format (model);
+        g_autoptr (GError) error = NULL;
+        g_autoptr (CreelModelConfig) again = creel_model_config_parse (text, -1, &error);
+
+        g_assert_no_error (error);
+        g_assert_cmpuint (again->files->len, ==, model->files->len);
+      }
+  }
   return 0;
 }

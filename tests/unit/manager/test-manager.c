@@ -473,7 +473,10 @@ test_lines (void)
                         "progress a -1 2\n", "config environment=%ff\n",
                         "blob " ID_HEX "\n", "blob " ID_HEX " -1\n", "blob " ID_HEX " 1 2\n", "blob ../../etc/passwd 5\n",
                         "blob " ID_HEX " 1\nblob " ID_HEX " 2\n", "manifest " ID_HEX "\nmanifest " ID_HEX "\n", "manifest x\n",
-                        "digest sha256:" ID_HEX "\n", "digest " ID_HEX "0\n" };
+                        "digest sha256:" ID_HEX "\n", "digest " ID_HEX "0\n", "model nonsense=1\n", "model size=-1\n",
+                        "model embedding=maybe\n", "model architecture=a%0Ab\n", "model size\n", "file gguf " ID_HEX " 5\n",
+                        "file gguf " ID_HEX " 5 ..%2Fx\n", "file exe " ID_HEX " 5 x\n", "file gguf " ID_HEX " 5 .x\n",
+                        "file gguf " ID_HEX " 5 a\nfile gguf " ID_HEX " 5 a\n", "file gguf xx 5 a\n", "file gguf " ID_HEX " 5 a b\n" };
   g_autoptr (CreelWorkerLines) lines = creel_worker_lines_new ();
 
   for (const char *p = good; *p != '\0'; p++)
@@ -496,6 +499,35 @@ test_lines (void)
       creel_worker_lines_feed (broken, bad[i], strlen (bad[i]));
       g_assert_true (broken->broken);
     }
+}
+
+/* What a worker says of a model becomes one, when it fits together. */
+static void
+test_model_lines (void)
+{
+  const char *good = "blob " ID_HEX " 500\nblob " A " 1000\nmanifest " ID_HEX "\nmodel architecture=llama\nmodel parameters=8.03%20B\n"
+                     "model size=1000\nmodel context-length=4096\nmodel layers=3\nmodel kv-bytes-per-token=77\nmodel chat-template=yes\n"
+                     "file gguf " A " 1000 a%20b.gguf\ndone " ID_HEX "\n";
+  const char *other = "blob " ID_HEX " 500\nblob " A " 1000\nmanifest " ID_HEX "\nfile gguf " A " 1000 x\nmodel size=1000\ndone " A "\n";
+  g_autoptr (CreelWorkerLines) lines = creel_worker_lines_new ();
+  g_autoptr (CreelWorkerLines) wrong = creel_worker_lines_new ();
+  g_autoptr (CreelModelConfig) model = NULL;
+  g_autoptr (GError) error = NULL;
+
+  creel_worker_lines_feed (lines, good, strlen (good));
+  g_assert_false (lines->broken);
+  model = creel_worker_lines_take_model (lines, &error);
+  g_assert_no_error (error);
+  g_assert_cmpstr (model->id, ==, "sha256-" ID_HEX);
+  g_assert_cmpstr (model->parameters, ==, "8.03 B");
+  g_assert_cmpuint (model->kv_bytes_per_token, ==, 77);
+  g_assert_cmpstr (creel_model_config_find_file (model, "gguf")->name, ==, "a b.gguf");
+  g_assert_null (creel_worker_lines_take_model (lines, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE);
+  g_clear_error (&error);
+  creel_worker_lines_feed (wrong, other, strlen (other));
+  g_assert_null (creel_worker_lines_take_model (wrong, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE);
 }
 
 static void
@@ -615,6 +647,7 @@ main (int argc, char **argv)
   g_test_add_func ("/manager/receivers", test_receivers);
   g_test_add_func ("/manager/root", test_root);
   g_test_add_func ("/manager/lines", test_lines);
+  g_test_add_func ("/manager/model-lines", test_model_lines);
   g_test_add_func ("/manager/failures", test_failures);
   g_test_add_func ("/manager/printable", test_printable);
   g_test_add_func ("/manager/secret-log", test_secret_log);
