@@ -17,11 +17,14 @@
 #define BLOCK (256 * 1024)
 #define NEW_BLOB "new-blob"
 #define MAX_DEPTH 16
+#define PARTIAL "../../partial" /* beside blobs/ */
+#define PARTIAL_AGE (7 * 24 * 3600)
 
 struct _CreelImageBlobs
 {
   int blobs; /* blobs/sha256 */
   int jobs;
+  int partial; /* opened when it is asked for */
   int job; /* our directory, locked for as long as we live */
   char *path;
   char *job_name, *job_path;
@@ -125,7 +128,7 @@ creel_image_blobs_open (gboolean writable, GError **error)
   g_autofree char *blobs = g_build_filename (root, "blobs", "sha256", NULL);
   g_autofree char *jobs = g_build_filename (root, "jobs", NULL);
 
-  self->jobs = self->job = -1;
+  self->jobs = self->job = self->partial = -1;
   self->path = g_build_filename (root, "blobs", NULL);
   self->blobs = open (blobs, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (self->blobs >= 0 && writable)
@@ -158,6 +161,8 @@ creel_image_blobs_free (CreelImageBlobs *self)
     }
   if (self->jobs >= 0)
     close (self->jobs);
+  if (self->partial >= 0)
+    close (self->partial);
   if (self->blobs >= 0)
     close (self->blobs);
   g_free (self->path);
@@ -346,4 +351,87 @@ creel_image_blobs_put (CreelImageBlobs *self, GBytes *bytes, GError **error)
   good = good && creel_image_blobs_commit (self, fd, hex, error);
   close (fd);
   return good ? g_steal_pointer (&hex) : NULL;
+}
+
+/* ---- parts of blobs ---- */
+
+/* Nobody comes back for what has been lying there for a week. */
+static void
+sweep_partial (int partial)
+{
+  int copy = openat (partial, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR *directory = copy >= 0 ? fdopendir (copy) : NULL;
+  gint64 now = g_get_real_time () / G_USEC_PER_SEC;
+  struct dirent *entry;
+  struct stat st;
+
+  while (directory != NULL && (entry = readdir (directory)) != NULL)
+    if (fstatat (partial, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (st.st_mode) &&
+        st.st_mtime < now - PARTIAL_AGE)
+      unlinkat (partial, entry->d_name, 0);
+  if (directory != NULL)
+    closedir (directory);
+  else if (copy >= 0)
+    close (copy);
+}
+
+static gboolean
+open_partial_directory (CreelImageBlobs *self)
+{
+  if (self->partial >= 0)
+    return TRUE;
+  if (self->job >= 0)
+    mkdirat (self->blobs, PARTIAL, 0700);
+  self->partial = openat (self->blobs, PARTIAL, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (self->partial >= 0 && self->job >= 0)
+    sweep_partial (self->partial);
+  return self->partial >= 0;
+}
+
+int
+creel_image_blobs_open_partial (CreelImageBlobs *self, const char *hex, GError **error)
+{
+  for (guint i = 0; i < 100 && open_partial_directory (self); i++)
+    {
+      int fd = openat (self->partial, hex,
+                       O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
+      struct stat mine, there;
+
+      if (fd < 0)
+        break;
+      /* The other one may have moved it to the blobs while we waited. */
+      if (flock (fd, LOCK_EX) == 0 && fstat (fd, &mine) == 0 && S_ISREG (mine.st_mode) &&
+          fstatat (self->partial, hex, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+          mine.st_ino == there.st_ino && lseek (fd, 0, SEEK_END) >= 0)
+        return fd;
+      close (fd);
+    }
+  creel_image_process_fail (error, "Cannot make a file in the OCI store");
+  return -1;
+}
+
+guint64
+creel_image_blobs_peek_partial (CreelImageBlobs *self, const char *hex)
+{
+  struct stat st;
+
+  return open_partial_directory (self) &&
+                 fstatat (self->partial, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG (st.st_mode)
+             ? (guint64)st.st_blocks * 512
+             : 0;
+}
+
+gboolean
+creel_image_blobs_commit_partial (CreelImageBlobs *self, int fd, const char *hex, GError **error)
+{
+  if (fsync (fd) < 0 || renameat (self->partial, hex, self->blobs, hex) < 0)
+    return creel_image_process_fail (error, "Cannot write to the OCI store");
+  return TRUE;
+}
+
+void
+creel_image_blobs_drop_partial (CreelImageBlobs *self, const char *hex)
+{
+  if (open_partial_directory (self))
+    unlinkat (self->partial, hex, 0);
 }

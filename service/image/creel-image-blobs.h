@@ -41,5 +41,15 @@ gboolean creel_image_blobs_commit (CreelImageBlobs *self, int fd, const char *he
 /* The same for bytes; the digest, or NULL with error. */
 char *creel_image_blobs_put (CreelImageBlobs *self, GBytes *bytes, GError **error);
 
+/* What has come of a blob, kept for the next worker when this one dies: partial/HEX. An open file, at
+ * its end, which is this worker's alone: it waits for another that has it. */
+int creel_image_blobs_open_partial (CreelImageBlobs *self, const char *hex, GError **error);
+/* The size of it; 0 when there is none. */
+guint64 creel_image_blobs_peek_partial (CreelImageBlobs *self, const char *hex);
+/* Makes it a blob. */
+gboolean creel_image_blobs_commit_partial (CreelImageBlobs *self, int fd, const char *hex,
+                                           GError **error);
+void creel_image_blobs_drop_partial (CreelImageBlobs *self, const char *hex);
+
 /* Bytes of the disk that are free for us; G_MAXUINT64 when it cannot be known. */
 guint64 creel_image_blobs_get_free (CreelImageBlobs *self);

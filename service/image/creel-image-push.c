@@ -8,6 +8,8 @@
 #include "creel-image-manifest.h"
 #include "creel-image-process.h"
 #include "creel-image-skopeo.h"
+#include "creel-model-fetch.h"
+#include "creel-model-manifest.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,16 +56,17 @@ read_digest (const char *layout, GError **error)
 /* All that goes out must be here, as plain files; skopeo checks each layer's digest while it sends
  * it. */
 static gboolean
-check_blobs (CreelImageBlobs *blobs, const CreelImageManifest *manifest, GError **error)
+check_blobs (CreelImageBlobs *blobs, const CreelImageDescriptor *config, GPtrArray *layers,
+             GError **error)
 {
-  g_autoptr (GBytes) config =
-      creel_image_blobs_read (blobs, manifest->config->digest, CREEL_IMAGE_JSON_MAX, error);
+  g_autoptr (GBytes) bytes =
+      creel_image_blobs_read (blobs, config->digest, CREEL_IMAGE_JSON_MAX, error);
 
-  if (config == NULL)
+  if (bytes == NULL)
     return FALSE;
-  for (guint i = 0; i < manifest->layers->len; i++)
+  for (guint i = 0; i < layers->len; i++)
     {
-      const CreelImageDescriptor *layer = manifest->layers->pdata[i];
+      const CreelImageDescriptor *layer = layers->pdata[i];
       guint64 size;
       int fd = creel_image_blobs_get (blobs, layer->digest, &size, error);
 
@@ -81,15 +84,43 @@ check_blobs (CreelImageBlobs *blobs, const CreelImageManifest *manifest, GError 
   return TRUE;
 }
 
-gboolean
-creel_image_push (const char *hex, const char *reference, int credential, CreelImageReport *report,
-                  GError **error)
+/* What a manifest names: an image's or, with is_model, a model's. FALSE with error. */
+static gboolean
+read_manifest (GBytes *bytes, gboolean is_model, CreelImageBlobs *blobs, guint64 *ret_size,
+               char **ret_config, GError **error)
+{
+  g_autoptr (CreelImageManifest) image = NULL;
+  g_autoptr (CreelModelManifest) model = NULL;
+  g_autoptr (GPtrArray) layers = g_ptr_array_new ();
+
+  if (is_model)
+    {
+      model = creel_model_manifest_parse (bytes, error);
+      if (model == NULL)
+        return FALSE;
+      for (guint i = 0; i < model->layers->len; i++)
+        g_ptr_array_add (layers, ((CreelModelLayer *)model->layers->pdata[i])->blob);
+      *ret_size = model->size;
+      *ret_config = g_strdup (model->config->digest);
+      return check_blobs (blobs, model->config, layers, error);
+    }
+  image = creel_image_manifest_parse (bytes, error);
+  if (image == NULL)
+    return FALSE;
+  *ret_size = image->size;
+  *ret_config = g_strdup (image->config->digest);
+  return check_blobs (blobs, image->config, image->layers, error);
+}
+
+static gboolean
+push (const char *hex, const char *reference, gboolean is_model, int credential,
+      CreelImageReport *report, GError **error)
 {
   g_autoptr (CreelImageRemote) remote = creel_image_remote_parse (reference, error);
   g_autoptr (CreelImageSkopeo) skopeo = NULL;
   g_autoptr (CreelImageBlobs) blobs = NULL;
-  g_autoptr (CreelImageManifest) manifest = NULL;
   g_autoptr (GBytes) bytes = NULL;
+  g_autofree char *config = NULL;
   g_autofree char *layout = NULL;
   g_autofree char *digest_file = NULL;
   g_autofree char *source = NULL;
@@ -102,25 +133,24 @@ creel_image_push (const char *hex, const char *reference, int credential, CreelI
   if (remote->digest != NULL)
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
-                   "An image is pushed to a name and a tag; the registry makes the digest");
+                   "It is pushed to a name and a tag; the registry makes the digest");
       return FALSE;
     }
   if ((skopeo = creel_image_skopeo_new (remote, credential, error)) == NULL ||
       (blobs = creel_image_blobs_open (FALSE, error)) == NULL ||
       (bytes = creel_image_blobs_read (blobs, hex, CREEL_IMAGE_JSON_MAX, error)) == NULL ||
-      (manifest = creel_image_manifest_parse (bytes, error)) == NULL ||
-      !check_blobs (blobs, manifest, error) ||
+      !read_manifest (bytes, is_model, blobs, &self.total, &config, error) ||
       (layout = creel_image_layout_make (hex, g_bytes_get_size (bytes), error)) == NULL)
     return FALSE;
 
-  self.total = manifest->size;
   creel_image_report_progress (report, "pushing", 0, self.total);
   digest_file = g_strdup_printf ("--digestfile=%s/digest", layout);
   source = g_strdup_printf ("oci:%s:image", layout);
   destination = creel_image_remote_uri (remote, NULL);
   {
+    /* A model's layers are files, and its id the digest of its manifest: not a byte may change. */
     const char *const options[] = { "--src-shared-blob-dir", creel_image_blobs_get_path (blobs),
-                                    digest_file, NULL };
+                                    digest_file, is_model ? "--preserve-digests" : NULL, NULL };
 
     if (creel_image_skopeo_copy (skopeo, options, source, destination, -1, on_tick, &self, error))
       digest = read_digest (layout, error);
@@ -130,6 +160,20 @@ creel_image_push (const char *hex, const char *reference, int credential, CreelI
     return FALSE;
   creel_image_report_progress (report, "pushing", self.total, self.total);
   creel_image_report_hex (report, "digest", digest);
-  creel_image_report_done (report, manifest->config->digest);
+  creel_image_report_done (report, is_model ? hex : config);
   return TRUE;
+}
+
+gboolean
+creel_image_push (const char *hex, const char *reference, int credential, CreelImageReport *report,
+                  GError **error)
+{
+  return push (hex, reference, FALSE, credential, report, error);
+}
+
+gboolean
+creel_model_push (const char *hex, const char *reference, int credential, CreelImageReport *report,
+                  GError **error)
+{
+  return push (hex, reference, TRUE, credential, report, error);
 }

@@ -8,6 +8,8 @@
 #include "creel-image-report.h"
 #include "creel-image-save.h"
 #include "creel-image-unsquash.h"
+#include "creel-model-fetch.h"
+#include "creel-model-pack.h"
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -85,6 +87,30 @@ run_copy (char **args, CreelImageReport *report, GError **error)
                            error);
 }
 
+static gboolean
+run_model_add (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_model_add (args[0], STDIN_FILENO, report, error);
+}
+
+static gboolean
+run_model_pack (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_model_pack (args, report, error);
+}
+
+static gboolean
+run_model_fetch (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_model_fetch (args[0], STDIN_FILENO, report, error);
+}
+
+static gboolean
+run_model_push (char **args, CreelImageReport *report, GError **error)
+{
+  return creel_model_push (args[0], args[1], STDIN_FILENO, report, error);
+}
+
 static const struct
 {
   const char *name, *help;
@@ -101,6 +127,10 @@ static const struct
   { "save", "MANIFEST|scratch [KEY=VALUE...] < TAR", 1, G_MAXINT, run_save },
   { "push", "MANIFEST REFERENCE < CREDENTIAL", 2, 2, run_push },
   { "export", "MANIFEST oci-archive|docker-archive|rootfs REFERENCE > FILE", 3, 3, run_export },
+  { "model-add", "KIND < FILE", 1, 1, run_model_add },
+  { "model-pack", "file=KIND:HEX:NAME... [KEY=VALUE...]", 1, G_MAXINT, run_model_pack },
+  { "model-fetch", "REFERENCE < CREDENTIAL", 1, 1, run_model_fetch },
+  { "model-push", "MANIFEST REFERENCE < CREDENTIAL", 2, 2, run_model_push },
 };
 
 int

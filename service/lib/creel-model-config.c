@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "creel-definition.h"
 #include "creel-error.h"
 #include "creel-names.h"
 #include "creel-root.h"
 
+#define ID_PREFIX "sha256-"
 #define GROUP "Model"
 #define FILE_GROUP "File "
 #define MAX_TEXT 256
@@ -101,6 +101,22 @@ static gboolean
 is_digest (const char *text)
 {
   return strlen (text) == 64 && strspn (text, "0123456789abcdef") == 64;
+}
+
+/* As creel_image_id_is_valid () and creel_image_blob_is_valid (), whose file the worker has a namesake of and cannot link. */
+static gboolean
+is_id (const char *text)
+{
+  return g_str_has_prefix (text, ID_PREFIX) && is_digest (text + strlen (ID_PREFIX));
+}
+
+static gboolean
+is_blob (const char *text)
+{
+  g_autofree char *hex = g_strndup (text, 64);
+  guint64 size;
+
+  return is_digest (hex) && text[64] == ' ' && g_ascii_string_to_unsigned (text + 65, 10, 0, G_MAXINT64, &size, NULL);
 }
 
 gboolean
@@ -227,12 +243,12 @@ creel_model_config_validate (const CreelModelConfig *config, GError **error)
 {
   guint64 size = 0;
 
-  if (!creel_image_id_is_valid (config->id) || !g_str_equal (config->id + strlen ("sha256-"), config->manifest))
+  if (!is_id (config->id) || !g_str_equal (config->id + strlen (ID_PREFIX), config->manifest))
     return fail (error, "The id of the model is not the digest of its manifest");
   if (!g_str_equal (config->format, CREEL_MODEL_FORMAT_GGUF) || creel_model_config_find_file (config, "gguf") == NULL)
     return fail (error, "The model has no file in the GGUF format, which is what the engine reads");
   for (char **blob = config->blobs; *blob != NULL; blob++)
-    if (!creel_image_blob_is_valid (*blob))
+    if (!is_blob (*blob))
       return fail (error, "The list of the model's blobs is damaged");
   for (char **blob = config->blobs;; blob++)
     if (*blob == NULL)
@@ -377,7 +393,7 @@ creel_model_config_load (const char *id, GError **error)
   g_autofree char *text = NULL;
   gsize length;
 
-  if (!creel_image_id_is_valid (id))
+  if (!is_id (id))
     {
       g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE, "Not the id of a model");
       return NULL;

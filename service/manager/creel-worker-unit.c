@@ -34,6 +34,10 @@ static const struct
   [CREEL_WORKER_LAYER] = { "layer", "Layer of an image", STORE | WRITES, 64, 1 },
   [CREEL_WORKER_SAVE] = { "save", "Save of a sandbox as an image", STORE | WRITES, 64, 1 },
   [CREEL_WORKER_PUSH] = { "push", "Push of an image to a registry", NETWORK | STORE, 128, 24 },
+  [CREEL_WORKER_MODEL_FETCH] = { "model-fetch", "Fetch of a model from a registry", NETWORK | STORE | WRITES, 64, 72 },
+  [CREEL_WORKER_MODEL_ADD] = { "model-add", "Import of a file of a model", STORE | WRITES, 64, 24 },
+  [CREEL_WORKER_MODEL_PACK] = { "model-pack", "Packaging of a model", STORE | WRITES, 64, 1 },
+  [CREEL_WORKER_MODEL_PUSH] = { "model-push", "Push of a model to a registry", NETWORK | STORE, 128, 72 },
   [CREEL_WORKER_EXPORT] = { "export", "Export of an image", STORE, 128, 1 },
 };
 G_STATIC_ASSERT (G_N_ELEMENTS (kinds) == CREEL_N_WORKERS);

@@ -17,6 +17,10 @@ typedef enum
   CREEL_WORKER_SAVE,    /* tar of a guest (fd 0) to oci/; no network */
   CREEL_WORKER_PUSH,    /* oci/ to registry; network, oci/ read only; fd 0: credential */
   CREEL_WORKER_EXPORT,  /* oci/ or squashfs (fd 0) to the caller's file (fd 1); no network, oci/ read only */
+  CREEL_WORKER_MODEL_FETCH, /* registry to oci/; network; fd 0: credential */
+  CREEL_WORKER_MODEL_ADD,   /* the caller's file (fd 0) to oci/; no network */
+  CREEL_WORKER_MODEL_PACK,  /* blobs in oci/ become a model there; no network */
+  CREEL_WORKER_MODEL_PUSH,  /* oci/ to registry; network, oci/ read only; fd 0: credential */
   CREEL_N_WORKERS
 } CreelWorkerKind;
 

@@ -4,6 +4,9 @@
 #include "creel-image-digest.h"
 #include "creel-image-manifest.h"
 #include "creel-image-skopeo.h"
+#include "creel-model-config.h"
+#include "creel-model-manifest.h"
+#include "creel-registry-private.h"
 #include <string.h>
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
@@ -58,6 +61,42 @@ read_name (const char *text)
   g_assert_null (strstr (uri, ".."));
 }
 
+static void
+read_model (const guint8 *data, gsize size)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelModelManifest) manifest = creel_model_manifest_parse (bytes, &error);
+  g_autoptr (CreelModelConfig) config = creel_model_config_new ();
+
+  g_assert_true ((manifest != NULL) == (error == NULL));
+  /* Every file of it can be taken. */
+  for (guint i = 0; manifest != NULL && i < manifest->layers->len; i++)
+    {
+      const CreelModelLayer *layer = manifest->layers->pdata[i];
+
+      g_assert_true (creel_model_config_add_file (config, layer->kind, layer->blob->digest, layer->blob->size, layer->name));
+    }
+}
+
+static void
+read_challenge (const char *text)
+{
+  g_autoptr (CreelChallenge) challenge = creel_challenge_parse (text);
+  g_autofree char *uri = challenge->kind == CREEL_CHALLENGE_BEARER ? creel_challenge_token_uri (challenge, FALSE, "x") : NULL;
+
+  g_assert_true (uri == NULL || g_str_has_prefix (uri, "https://"));
+}
+
+static void
+read_token (const guint8 *data, gsize size)
+{
+  g_autoptr (GBytes) bytes = g_bytes_new (data, size);
+  g_autofree char *token = creel_challenge_take_token (bytes);
+
+  g_assert_true (token == NULL || strpbrk (token, " \r\n") == NULL);
+}
+
 int
 LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
 {
@@ -76,6 +115,15 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       break;
     case 'c':
       read_complaint (text);
+      break;
+    case 'M':
+      read_model (data + 1, size - 1);
+      break;
+    case 'w':
+      read_challenge (text);
+      break;
+    case 'k':
+      read_token (data + 1, size - 1);
       break;
     case 'n':
       read_name (text);

@@ -621,8 +621,10 @@ test_unit_properties (void)
     {
       g_autoptr (GVariant) properties = g_variant_ref_sink (creel_worker_unit_properties (kind, 1234, arguments));
       g_autofree char *text = g_variant_print (properties, FALSE);
-      gboolean network = kind == CREEL_WORKER_BUILD || kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_PUSH;
-      gboolean writes = kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_LAYER || kind == CREEL_WORKER_SAVE;
+      gboolean network = kind == CREEL_WORKER_BUILD || kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_PUSH ||
+                         kind == CREEL_WORKER_MODEL_FETCH || kind == CREEL_WORKER_MODEL_PUSH;
+      gboolean writes = kind == CREEL_WORKER_FETCH || kind == CREEL_WORKER_LAYER || kind == CREEL_WORKER_SAVE ||
+                        kind == CREEL_WORKER_MODEL_FETCH || kind == CREEL_WORKER_MODEL_ADD || kind == CREEL_WORKER_MODEL_PACK;
 
       g_test_message ("%s", creel_worker_kind_mode (kind));
       g_assert_true (g_variant_is_of_type (properties, G_VARIANT_TYPE ("a(sv)")));
