@@ -120,26 +120,9 @@ resolve_prefix (const char *text, gboolean *ret_ambiguous)
 char *
 creel_image_find_name (GHashTable *references, const char *text)
 {
-  g_autoptr (CreelReference) reference = creel_reference_parse (text, NULL);
-  g_autofree char *registry = reference != NULL ? creel_registry_default (NULL) : NULL;
-  g_autofree char *name = reference != NULL ? creel_reference_format (reference) : NULL;
+  g_autofree char *registry = creel_registry_default (NULL);
 
-  if (name != NULL && g_hash_table_contains (references, name))
-    return g_steal_pointer (&name);
-  if (registry == NULL)
-    return NULL;
-  /* what a name without a host means elsewhere, and the other way round: docker.io/x/y and x/y are one image */
-  g_free (name);
-  if (reference->host == NULL)
-    creel_reference_qualify (reference, registry);
-  else if (g_str_equal (reference->host, registry))
-    {
-      g_clear_pointer (&reference->host, g_free);
-      if (g_str_has_prefix (reference->path, "library/") && g_str_equal (registry, "docker.io"))
-        memmove (reference->path, reference->path + strlen ("library/"), strlen (reference->path + strlen ("library/")) + 1);
-    }
-  name = creel_reference_format (reference);
-  return g_hash_table_contains (references, name) ? g_steal_pointer (&name) : NULL;
+  return creel_reference_find (references, text, registry);
 }
 
 char *

@@ -252,36 +252,87 @@ creel_registry_normalize (const char *host, GError **error)
   return NULL;
 }
 
+typedef struct
+{
+  const char *section;
+  char *host;
+} Registry;
+
 static gboolean
 take_registry (const char *section, const char *key, const char *value, const char *origin, gpointer user_data, GError **error)
 {
-  char **host = user_data;
+  Registry *registry = user_data;
   char *canonical;
 
-  if (key == NULL || !g_str_equal (section, "Images"))
+  if (key == NULL || !g_str_equal (section, registry->section))
     return TRUE;
   if (!g_str_equal (key, "Registry"))
     {
+      /* section [Models] has keys of others */
+      if (!g_str_equal (section, "Images"))
+        return TRUE;
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Unknown key %s= in section [Images]", key);
       return FALSE;
     }
   canonical = creel_registry_normalize (value, error);
   if (canonical == NULL)
     return FALSE;
-  g_free (*host);
-  *host = canonical;
+  g_free (registry->host);
+  registry->host = canonical;
   return TRUE;
+}
+
+static char *
+read_registry (const char *section, GError **error)
+{
+  g_autofree char *path = creel_root_path (CREEL_CONFIG_DIR "/creel.conf");
+  Registry registry = { section, g_strdup (DOCKER) };
+  g_autoptr (GError) local_error = NULL;
+
+  if (creel_conf_parse_file (path, take_registry, &registry, &local_error) || g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
+    return registry.host;
+  g_free (registry.host);
+  g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, local_error->message);
+  return NULL;
 }
 
 char *
 creel_registry_default (GError **error)
 {
-  g_autofree char *path = creel_root_path (CREEL_CONFIG_DIR "/creel.conf");
-  g_autofree char *host = g_strdup (DOCKER);
-  g_autoptr (GError) local_error = NULL;
+  return read_registry ("Images", error);
+}
 
-  if (creel_conf_parse_file (path, take_registry, &host, &local_error) || g_error_matches (local_error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND))
-    return g_steal_pointer (&host);
-  g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, local_error->message);
-  return NULL;
+char *
+creel_registry_of_models (GError **error)
+{
+  return read_registry ("Models", error);
+}
+
+char *
+creel_reference_find (GHashTable *names, const char *text, const char *registry)
+{
+  g_autoptr (CreelReference) reference = creel_reference_parse (text, NULL);
+  g_autofree char *name = reference != NULL ? creel_reference_format (reference) : NULL;
+
+  if (name != NULL && g_hash_table_contains (names, name))
+    return g_steal_pointer (&name);
+  if (reference == NULL || registry == NULL)
+    return NULL;
+  g_free (name);
+  if (reference->host == NULL)
+    creel_reference_qualify (reference, registry);
+  else if (g_str_equal (reference->host, registry))
+    creel_reference_unqualify (reference);
+  name = creel_reference_format (reference);
+  return g_hash_table_contains (names, name) ? g_steal_pointer (&name) : NULL;
+}
+
+void
+creel_reference_unqualify (CreelReference *reference)
+{
+  gboolean docker = g_strcmp0 (reference->host, DOCKER) == 0;
+
+  g_clear_pointer (&reference->host, g_free);
+  if (docker && g_str_has_prefix (reference->path, "library/"))
+    memmove (reference->path, reference->path + strlen ("library/"), strlen (reference->path + strlen ("library/")) + 1);
 }

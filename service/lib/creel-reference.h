@@ -24,9 +24,16 @@ char *creel_reference_format (const CreelReference *reference);
 char *creel_reference_format_digest (const CreelReference *reference, const char *digest);
 /* Gives a name without a host this one. */
 void creel_reference_qualify (CreelReference *reference, const char *host);
+/* Takes the host away again: docker.io/library/debian is debian. */
+void creel_reference_unqualify (CreelReference *reference);
+/* Which of `names` (keys, in their one spelling) a person means: as it is written, or with `registry` (may be NULL) for a name without a
+ * host and the other way round: docker.io/x/y and x/y are one. Owned by the caller; NULL when none is meant. */
+char *creel_reference_find (GHashTable *names, const char *text, const char *registry);
 
 /* "ghcr.io", "localhost:5000", "[::1]:5000" in its one spelling; NULL with G_DBUS_ERROR_INVALID_ARGS. */
 char *creel_registry_normalize (const char *host, GError **error);
 /* Registry= of section [Images] in /etc/creel/creel.conf, or "docker.io". A file that cannot be read or is wrong is
  * CREEL_ERROR_BAD_DEFINITION. */
 char *creel_registry_default (GError **error);
+/* The same of section [Models], whose other keys are not looked at. */
+char *creel_registry_of_models (GError **error);
