@@ -28,6 +28,10 @@ static const struct
   { "org.creel.Creel1.Manager", "TagImage", CREEL_ACTION_MANAGE_IMAGES },
   { "org.creel.Creel1.Manager", "PruneImages", CREEL_ACTION_MANAGE_IMAGES },
   { "org.creel.Creel1.Manager", "Check", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Models", "ListModels", CREEL_ACTION_NONE }, /* models are everybody's */
+  { "org.creel.Creel1.Models", "InspectModel", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Models", "TagModel", CREEL_ACTION_REMOVE_MODEL },
+  { "org.creel.Creel1.Models", "RemoveModel", CREEL_ACTION_REMOVE_MODEL },
   { "org.creel.Creel1.AgentManager", "Register", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Unregister", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Revoke", CREEL_ACTION_NONE }, /* of the caller's own sandboxes, and only takes away */

@@ -12,6 +12,9 @@
 #define CREEL_ACTION_MANAGE_IMAGES "org.creel.Creel1.manage-images"
 #define CREEL_ACTION_PUBLISH_PORT "org.creel.Creel1.publish-port"
 #define CREEL_ACTION_EXPORT_IMAGE "org.creel.Creel1.export-image"
+#define CREEL_ACTION_PULL_MODEL "org.creel.Creel1.pull-model"
+#define CREEL_ACTION_REMOVE_MODEL "org.creel.Creel1.remove-model"
+#define CREEL_ACTION_CONFIGURE_MODEL "org.creel.Creel1.configure-model"
 #define CREEL_ACTION_SEE_OTHERS "org.creel.Creel1.see-others"
 
 /* Acts on nothing but the caller's own place on the bus, or tells what everybody may know. */

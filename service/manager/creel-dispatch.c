@@ -7,6 +7,7 @@
 #include "creel-dbus-agentmanager.h"
 #include "creel-dbus-job.h"
 #include "creel-dbus-manager.h"
+#include "creel-dbus-models.h"
 #include "creel-dbus-sandbox.h"
 #include "creel-dbus-session.h"
 #include "creel-error.h"
@@ -23,7 +24,8 @@ static const CreelMethod *const faces[] = { creel_manager_methods, creel_sandbox
                                             creel_exec_methods,    creel_session_methods, creel_job_methods,
                                             creel_image_methods,   creel_image_make_methods, creel_agent_methods,
                                             creel_log_methods,     creel_ports_methods,   creel_image_save_methods,
-                                            creel_image_pull_methods, creel_image_push_methods, creel_build_methods };
+                                            creel_image_pull_methods, creel_image_push_methods, creel_build_methods,
+                                            creel_model_methods };
 
 gboolean
 creel_dispatch_is_own (uid_t uid, uid_t owner)
@@ -446,7 +448,7 @@ creel_dispatch_export (CreelDaemon *daemon, GError **error)
   static const GDBusSubtreeVTable subtree = { .enumerate = enumerate, .introspect = introspect, .dispatch = dispatch };
   static const char *const paths[] = { CREEL_SANDBOX_PATH, CREEL_SESSION_PATH, CREEL_JOB_PATH };
   GDBusInterfaceInfo *root[] = { creel_dbus_manager_interface_info (), creel_dbus_agent_manager_interface_info (),
-                                 object_manager_info () };
+                                 creel_dbus_models_interface_info (), object_manager_info () };
   guint n = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (root); i++, n++)
@@ -469,10 +471,10 @@ creel_dispatch_export (CreelDaemon *daemon, GError **error)
 void
 creel_dispatch_unexport (CreelDaemon *daemon)
 {
-  for (guint i = 0; i < 3; i++)
+  for (guint i = 0; i < 4; i++)
     if (daemon->registrations[i] != 0)
       g_dbus_connection_unregister_object (daemon->bus, daemon->registrations[i]);
-  for (guint i = 3; i < 6; i++)
+  for (guint i = 4; i < 7; i++)
     if (daemon->registrations[i] != 0)
       g_dbus_connection_unregister_subtree (daemon->bus, daemon->registrations[i]);
 }

@@ -10,16 +10,23 @@
 #include "creel-error.h"
 #include "creel-image-job.h"
 #include "creel-image-store.h"
+#include "creel-model-store.h"
 #include "creel-names.h"
 #include "creel-root.h"
 
-/* Digests that images have. NULL when one cannot be read: then nothing is known to be garbage. */
+/* Digests that images and models have. NULL when one cannot be read: then nothing is known to be garbage. */
 static GHashTable *
 find_owned (void)
 {
   g_autoptr (GHashTable) owned = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_auto (GStrv) ids = creel_image_store_list ();
+  g_autoptr (GError) model_error = NULL;
 
+  if (!creel_model_store_add_owned (owned, &model_error))
+    {
+      g_warning ("No blobs are deleted: %s", model_error->message);
+      return NULL;
+    }
   for (char **id = ids; *id != NULL; id++)
     {
       g_autoptr (GError) error = NULL;
@@ -108,7 +115,7 @@ creel_image_collect_all (CreelDaemon *daemon, guint64 *ret_bytes, GError **error
   owned = find_owned ();
   if (owned == NULL)
     {
-      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "An image cannot be read, so nothing is deleted; \"journalctl -u creeld\" says which");
+      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "An image or a model cannot be read, so nothing is deleted; \"journalctl -u creeld\" says which");
       return FALSE;
     }
   dir = g_dir_open (path, 0, NULL);

@@ -3,8 +3,8 @@
 
 #include "creel-daemon.h"
 
-/* Blobs of the OCI store that no image has. creeld deletes by name and reads nothing; what belongs to whom stands in
- * image.conf. Never while work of images goes on: a fetch counts blobs that nobody owns yet. */
+/* Blobs of the OCI store that no image and no model has. creeld deletes by name and reads nothing; what belongs to whom stands in
+ * image.conf and model.conf. Never while work of images goes on: a fetch counts blobs that nobody owns yet. */
 
 /* Is all of an image there? By name and size; whoever reads a blob checks it. */
 gboolean creel_image_collect_is_whole (const CreelImageConfig *config);
