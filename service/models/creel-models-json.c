@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-models-json.h"
+
+static gboolean
+is_shallow (const char *text, gsize size)
+{
+  gboolean quoted = FALSE;
+  guint depth = 0;
+
+  for (gsize i = 0; i < size; i++)
+    if (quoted)
+      {
+        if (text[i] == '\\')
+          i++;
+        else if (text[i] == '"')
+          quoted = FALSE;
+      }
+    else if (text[i] == '"')
+      quoted = TRUE;
+    /* what JSON-GLib would take for a string or a comment, and this counter would not */
+    else if (text[i] == '\'' || text[i] == '/' || text[i] == '#')
+      return FALSE;
+    else if (text[i] == '{' || text[i] == '[')
+      {
+        if (++depth > CREEL_MODELS_JSON_DEPTH_MAX)
+          return FALSE;
+      }
+    else if ((text[i] == '}' || text[i] == ']') && depth > 0)
+      depth--;
+  return TRUE;
+}
+
+JsonNode *
+creel_models_json_parse (const char *text, gsize size, GError **error)
+{
+  g_autoptr (JsonParser) parser = json_parser_new_immutable ();
+  JsonNode *root;
+
+  if (!g_utf8_validate_len (text, size, NULL) || !is_shallow (text, size) || !json_parser_load_from_data (parser, text, (gssize) size, NULL) ||
+      (root = json_parser_get_root (parser)) == NULL || !JSON_NODE_HOLDS_OBJECT (root))
+    {
+      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "The body is not a JSON object, or nested too deeply");
+      return NULL;
+    }
+  return json_node_ref (root);
+}
+
+static JsonNode *
+get (JsonObject *object, const char *name)
+{
+  return object != NULL ? json_object_get_member (object, name) : NULL;
+}
+
+static gboolean
+is_value (JsonNode *node, GType type)
+{
+  return node != NULL && JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == type;
+}
+
+const char *
+creel_models_json_get_string (JsonObject *object, const char *name)
+{
+  JsonNode *node = get (object, name);
+
+  return is_value (node, G_TYPE_STRING) ? json_node_get_string (node) : NULL;
+}
+
+JsonObject *
+creel_models_json_get_object (JsonObject *object, const char *name)
+{
+  JsonNode *node = get (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+}
+
+JsonArray *
+creel_models_json_get_array (JsonObject *object, const char *name)
+{
+  JsonNode *node = get (object, name);
+
+  return node != NULL && JSON_NODE_HOLDS_ARRAY (node) ? json_node_get_array (node) : NULL;
+}
+
+gboolean
+creel_models_json_get_boolean (JsonObject *object, const char *name, gboolean fallback)
+{
+  JsonNode *node = get (object, name);
+
+  return is_value (node, G_TYPE_BOOLEAN) ? json_node_get_boolean (node) : fallback;
+}
+
+gint64
+creel_models_json_get_int (JsonObject *object, const char *name, gint64 fallback)
+{
+  JsonNode *node = get (object, name);
+
+  return is_value (node, G_TYPE_INT64) ? json_node_get_int (node) : fallback;
+}
+
+JsonObject *
+creel_models_json_get_element (JsonArray *array, guint i)
+{
+  JsonNode *node = array != NULL && i < json_array_get_length (array) ? json_array_get_element (array, i) : NULL;
+
+  return node != NULL && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+}
+
+char *
+creel_models_json_format (JsonObject *object)
+{
+  g_autoptr (JsonNode) node = json_node_new (JSON_NODE_OBJECT);
+
+  json_node_take_object (node, object);
+  return json_to_string (node, FALSE);
+}
