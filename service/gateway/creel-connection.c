@@ -5,6 +5,7 @@
 
 #include "creel-client-hello.h"
 #include "creel-exchange.h"
+#include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-refusal.h"
 #include "creel-tls-stream.h"
@@ -250,6 +251,9 @@ try_tcp (CreelConnection *connection)
 {
   g_auto (CreelDecision) decision = { 0 };
 
+  /* each request to it is looked at, whatever rule there is */
+  if (creel_model_runner_is (connection->context.fixed_host, connection->context.fixed_port))
+    return FALSE;
   creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_TCP, connection->context.fixed_host,
                        connection->context.fixed_port, NULL, NULL, &decision);
   if (decision.verdict != CREEL_VERDICT_ALLOW)
@@ -271,6 +275,13 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
                        &decision);
   if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request && try_tcp (connection))
     return;
+
+  /* it has no TLS, and nobody looks into a tunnel */
+  if (creel_model_runner_is (context->fixed_host, context->fixed_port))
+    {
+      refuse_tls (connection, CREEL_REASON_POLICY, NULL);
+      return;
+    }
 
   /* A name must be the one of the connection. To an address the policy answers for the address; a name inside must not be
    * a denied one, and must be one that could be looked at. An SNI never makes up for an address that no rule allows. */

@@ -6,6 +6,7 @@
 #include "creel-error.h"
 #include "creel-http-body.h"
 #include "creel-inject.h"
+#include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-refusal.h"
 #include "creel-scrub.h"
@@ -599,6 +600,12 @@ begin (CreelExchange *exchange)
                                  exchange->proxy->sandbox, creel_host_get_text (request->host));
 
       refuse (exchange, decision->reason, message);
+      return;
+    }
+  if (creel_model_runner_is (request->host, request->port) && !creel_model_runner_prepare (request, exchange->proxy->sandbox))
+    {
+      refuse (exchange, CREEL_REASON_POLICY,
+              "From a sandbox the model runner only answers models and lists them; what else there is, creel model does on the host");
       return;
     }
   if (request->scheme == CREEL_SCHEME_HTTPS)

@@ -58,6 +58,9 @@
 /* the standard refusal */
 #define CREEL_DENIED_HEADER "Creel-Denied"
 
+/* for the model runner, which believes it from the gateway alone: the sandbox that asks */
+#define CREEL_SANDBOX_HEADER "Creel-Sandbox"
+
 /* journal fields */
 #define CREEL_FIELD_SANDBOX "CREEL_SANDBOX"
 #define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, life, session, secret, port */

@@ -5,6 +5,7 @@
 #include "creel-http-body.h"
 #include "creel-http-head.h"
 #include "creel-inject.h"
+#include "creel-model-runner.h"
 #include "creel-refusal.h"
 #include "creel-request.h"
 #include "creel-scrub.h"
@@ -433,6 +434,63 @@ test_client_hello (void)
   g_assert_cmpint (creel_client_hello_parse ((const guint8 *) "\x16\x03\x01\x00\x10\x02", 6, &hello), ==, CREEL_HELLO_BAD);
 }
 
+static void
+test_model_runner (void)
+{
+  static const struct
+  {
+    const char *method, *path, *sent;
+  } cases[] = {
+    { "POST", "/v1/chat/completions", "/v1/chat/completions" }, { "POST", "/engines/v1/chat/completions", "/engines/v1/chat/completions" },
+    { "POST", "/engines/llama.cpp/v1/completions", "/engines/llama.cpp/v1/completions" }, { "POST", "/v1/embeddings", "/v1/embeddings" },
+    { "POST", "/engines/v1/responses", "/engines/v1/responses" }, { "POST", "/v1/messages", "/v1/messages" },
+    { "POST", "/anthropic/v1/messages", "/anthropic/v1/messages" }, { "POST", "/anthropic/v1/messages/count_tokens", "/anthropic/v1/messages/count_tokens" },
+    { "POST", "/engines/anthropic/v1/messages", "/engines/anthropic/v1/messages" },
+    { "GET", "/v1/models", "/v1/models" }, { "HEAD", "/engines/v1/models", "/engines/v1/models" },
+    { "GET", "/v1/models/ai/gpt-oss:20B", "/v1/models/ai/gpt-oss:20B" }, { "GET", "/v1/models/ai%2Fgpt-oss%3a20B", "/v1/models/ai/gpt-oss:20B" },
+    { "POST", "/api/chat", "/api/chat" }, { "POST", "/api/generate", "/api/generate" }, { "POST", "/api/show", "/api/show" },
+    { "POST", "/api/embed", "/api/embed" }, { "GET", "/api/tags", "/api/tags" }, { "GET", "/api/ps", "/api/ps" },
+    { "GET", "/api/version", "/api/version" }, { "HEAD", "/api/version", "/api/version" }, { "GET", "/", "/" }, { "HEAD", "/", "/" },
+    { "POST", "//v1/./chat//completions", "/v1/chat/completions" }, { "POST", "/x/../v1/completions", "/v1/completions" },
+    { "POST", "/v1/chat%2fcompletions", "/v1/chat/completions" }, { "GET", "/v1/%6dodels", "/v1/models" },
+    /* what changes or tells more */
+    { "GET", "/models", NULL }, { "GET", "/models/x", NULL }, { "POST", "/models/create", NULL }, { "DELETE", "/models/x", NULL },
+    { "DELETE", "/v1/models/x", NULL }, { "POST", "/engines/unload", NULL }, { "POST", "/engines/_configure", NULL },
+    { "GET", "/engines/ps", NULL }, { "GET", "/engines/df", NULL }, { "GET", "/engines/status", NULL }, { "GET", "/metrics", NULL },
+    { "POST", "/api/pull", NULL }, { "POST", "/api/push", NULL }, { "POST", "/api/create", NULL }, { "DELETE", "/api/delete", NULL },
+    { "POST", "/api/copy", NULL }, { "POST", "/", NULL }, { "PUT", "/v1/models", NULL }, { "OPTIONS", "/v1/models", NULL }, { "OPTIONS", "*", NULL },
+    { "GET", "/v1/chat/completions", NULL }, { "POST", "/v1/models", NULL }, { "post", "/v1/completions", NULL },
+    { "POST", "/V1/completions", NULL }, { "POST", "/v1/completions/", NULL }, { "GET", "/v1/models/", NULL }, { "GET", "/v1/models//", NULL },
+    { "GET", "/v1/models/../../models", NULL }, { "GET", "/v1/models/..%2f..%2fmodels", NULL }, { "GET", "/v1/models/%2e%2e/%2e%2e/metrics", NULL },
+    { "GET", "/v1/models/..;/..;/metrics", NULL }, { "GET", "/v1/models/x;y", NULL }, { "GET", "/v1/models/%252e%252e", NULL },
+    { "GET", "/v1/models/a%00", NULL }, { "GET", "/v1/models/a%5c..", NULL }, { "GET", "v1/models", NULL }, { "GET", "/engines/x/v1/models", NULL },
+    { "POST", "/v1/completionsx", NULL }, { "POST", "/x/v1/completions", NULL }, { "GET", "/v1/modelsx", NULL },
+  };
+  static const struct
+  {
+    const char *host;
+    guint16 port;
+    gboolean is;
+  } hosts[] = { { "localhost", 12434, TRUE }, { "model.creel.internal", 12434, TRUE }, { "model-runner.docker.internal", 12434, TRUE },
+                { "host.docker.internal", 12434, TRUE }, { "127.0.0.1", 12434, TRUE }, { "127.9.9.9", 12434, TRUE }, { "::1", 12434, TRUE },
+                { "localhost", 12435, FALSE }, { "ok.com", 12434, FALSE }, { "10.0.0.1", 12434, FALSE } };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *sent = creel_model_runner_check (cases[i].method, cases[i].path);
+
+      g_test_message ("%s %s", cases[i].method, cases[i].path);
+      g_assert_cmpstr (sent, ==, cases[i].sent);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (hosts); i++)
+    {
+      g_autoptr (CreelHost) host = creel_host_parse (hosts[i].host, -1, NULL);
+
+      g_assert_nonnull (host);
+      g_assert_cmpint (creel_model_runner_is (host, hosts[i].port), ==, hosts[i].is);
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -445,5 +503,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/inject", test_inject);
   g_test_add_func ("/proxy/refusal", test_refusal);
   g_test_add_func ("/proxy/client-hello", test_client_hello);
+  g_test_add_func ("/proxy/model-runner-paths", test_model_runner);
   return g_test_run ();
 }

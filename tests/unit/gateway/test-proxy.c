@@ -327,6 +327,54 @@ test_many (Fixture *f, gconstpointer unused)
   g_assert_null (strstr ((char *) f->origin_got->data, "Trailer"));
 }
 
+/* Whatever the policy says, a guest gets no further at the model runner than to its models, and no name but its own. */
+static void
+test_model_runner (Fixture *f, gconstpointer unused)
+{
+  static const char *const refused[] = {
+    "POST http://localhost:12434/models/create HTTP/1.1\r\nHost: localhost:12434\r\nContent-Length: 2\r\n\r\n{}",
+    "DELETE http://model.creel.internal:12434/v1/models/x HTTP/1.1\r\nHost: model.creel.internal:12434\r\n\r\n",
+    "GET http://localhost:12434/v1/models/..%2f..%2fmetrics HTTP/1.1\r\nHost: localhost:12434\r\n\r\n",
+  };
+  const char *good = "POST /v1//chat/completions?x=1 HTTP/1.1\r\nHost: model.creel.internal:12434\r\nCreel-Sandbox: another\r\n"
+                     "creel-sandbox: third\r\nConnection: Creel-Sandbox\r\nContent-Length: 2\r\n\r\n{}";
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+  char entry[4096] = "";
+
+  creel_policy_take_rule (policy, creel_rule_parse (CREEL_VERDICT_ALLOW, "localhost:12434", "test", NULL));
+  creel_policy_take_rule (policy, creel_rule_parse (CREEL_VERDICT_ALLOW, "tcp://localhost:12434", "test", NULL));
+  creel_proxy_set_policy (f->proxy, policy, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (refused); i++)
+    {
+      start_client (f, NULL);
+      g_autofree char *answer = talk (f, refused[i], NULL, NULL);
+      g_test_message ("%s", answer);
+      g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 403 "));
+      g_assert_nonnull (strstr (answer, "Creel-Denied: policy"));
+      g_assert_cmpint (recv (f->journal_fd, entry, sizeof entry - 1, 0), >, 0);
+      g_assert_nonnull (strstr (entry, "CREEL_VERDICT=deny\n"));
+    }
+  /* bytes that are no HTTP get to nobody */
+  start_client (f, "localhost:12434");
+  g_autofree char *raw = talk (f, "\x01\x02\x03", NULL, NULL);
+  g_assert_cmpstr (raw, ==, "");
+  if (!g_socket_listener_add_inet_port (G_SOCKET_LISTENER (f->origin), 12434, NULL, NULL))
+    {
+      g_test_skip ("Port 12434 is in use");
+      return;
+    }
+  f->origin_says = OK;
+  start_client (f, "localhost:12434");
+  g_autofree char *answer = talk (f, good, "\r\n\r\nok", NULL);
+  g_assert_nonnull (strstr (answer, "200 OK"));
+  g_byte_array_append (f->origin_got, (const guint8 *) "", 1);
+  g_test_message ("%s", (char *) f->origin_got->data);
+  g_assert_true (g_str_has_prefix ((char *) f->origin_got->data, "POST /v1/chat/completions?x=1 HTTP/1.1\r\nHost: localhost:12434\r\n"));
+  g_assert_nonnull (strstr ((char *) f->origin_got->data, "\r\nCreel-Sandbox: test\r\n"));
+  g_assert_null (strstr ((char *) f->origin_got->data, "another"));
+  g_assert_null (strstr ((char *) f->origin_got->data, "third"));
+}
+
 static void
 test_ca (void)
 {
@@ -362,6 +410,7 @@ main (int argc, char **argv)
   ADD ("/proxy/half-close", test_half_close);
   ADD ("/proxy/answers", test_answers);
   ADD ("/proxy/body", test_many);
+  ADD ("/proxy/model-runner", test_model_runner);
   g_test_add_func ("/proxy/ca", test_ca);
   return g_test_run ();
 }

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+#include "creel-request.h"
+
+/* The model runner of this machine serves whoever reaches it, also with pulling, configuring and removing models. A guest
+ * reaches it through us alone, and only for what asks a model or lists models; no rule of a policy opens the rest. */
+
+/* Whether this is the model runner's port, by any of the names that this machine has in a guest. */
+gboolean creel_model_runner_is (const CreelHost *host, guint16 port);
+/* The path of a request to it as it shall be sent, or NULL when a guest must not ask for this. path: without the query. Encoded
+ * slashes and colons, as names of models have them, become plain, so that what was looked at is what is sent. */
+char *creel_model_runner_check (const char *method, const char *path);
+/* Makes a request to it what is sent: its path, and who asks. FALSE when a guest must not ask for this. */
+gboolean creel_model_runner_prepare (CreelRequest *request, const char *sandbox);
