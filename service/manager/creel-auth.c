@@ -30,6 +30,9 @@ static const struct
   { "org.creel.Creel1.Manager", "Check", CREEL_ACTION_NONE },
   { "org.creel.Creel1.Models", "ListModels", CREEL_ACTION_NONE }, /* models are everybody's */
   { "org.creel.Creel1.Models", "InspectModel", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Models", "PullModel", CREEL_ACTION_NONE },   /* pull-model, with reference for rules: asked for by it */
+  { "org.creel.Creel1.Models", "ImportModel", CREEL_ACTION_NONE }, /* the same */
+  { "org.creel.Creel1.Models", "PushModel", CREEL_ACTION_NONE },   /* export-image, with model and reference */
   { "org.creel.Creel1.Models", "TagModel", CREEL_ACTION_REMOVE_MODEL },
   { "org.creel.Creel1.Models", "RemoveModel", CREEL_ACTION_REMOVE_MODEL },
   { "org.creel.Creel1.AgentManager", "Register", CREEL_ACTION_NONE },

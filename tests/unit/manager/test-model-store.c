@@ -5,6 +5,7 @@
 #include "creel-daemon.h"
 #include "creel-error.h"
 #include "creel-image-collect.h"
+#include "creel-model-import.h"
 #include "creel-model-store.h"
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -192,10 +193,47 @@ test_models (gpointer fixture, gconstpointer unused)
   g_assert_true (has_blob (D));
 }
 
+static void
+assert_file (const char *kind, guint n, guint of, const char *expected)
+{
+  g_autofree char *name = creel_model_import_file_name (kind, "tiny", n, of);
+
+  g_assert_cmpstr (name, ==, expected);
+}
+
+static void
+test_file_names (void)
+{
+  static const struct
+  {
+    const char *name, *reference, *stem;
+  } cases[] = { { "tiny.gguf", "x", "tiny" },
+                { "tiny-00001-of-00003.gguf", "x", "tiny" },
+                { "tiny.GGUF", "x", "tiny" },
+                { "tiny", "x", "tiny" },
+                { ".gguf", "x", ".gguf" }, /* which no file of a model may be called */
+                { "-00001-of-00003", "x", NULL },
+                { NULL, "host:5000/ai/tiny:1", "tiny" },
+                { NULL, "tiny", "tiny" } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *stem = creel_model_import_stem (cases[i].name, cases[i].reference);
+
+      g_assert_cmpstr (stem, ==, cases[i].stem);
+    }
+  assert_file ("gguf", 1, 1, "tiny.gguf");
+  assert_file ("gguf", 2, 3, "tiny-00002-of-00003.gguf");
+  assert_file ("mmproj", 1, 1, "tiny.mmproj");
+  assert_file ("chat-template", 1, 1, "template.jinja");
+  assert_file ("license", 2, 2, "LICENSE-2");
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
+  g_test_add_func ("/model-store/file-names", test_file_names);
   g_test_add_vtable ("/model-store/names", 0, NULL, setup, test_models, teardown);
   return g_test_run ();
 }
