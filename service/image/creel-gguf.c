@@ -288,8 +288,8 @@ read_tensor (Reader *self)
       self->broken = TRUE;
   type = read_number (self, 4);
   offset = read_number (self, 8);
-  if (offset > self->size || !g_uint64_checked_add (&self->result->parameters,
-                                                    self->result->parameters, elements))
+  if (offset > self->size ||
+      !g_uint64_checked_add (&self->result->parameters, self->result->parameters, elements))
     self->broken = TRUE;
   self->last_offset = MAX (self->last_offset, offset);
   if (type < N_TYPES)
@@ -302,21 +302,21 @@ static const char *
 name_quantization (Reader *self)
 {
   static const char *const files[] = {
-    [0] = "F32",      [1] = "F16",     [2] = "Q4_0",     [3] = "Q4_1",      [7] = "Q8_0",
-    [8] = "Q5_0",     [9] = "Q5_1",    [10] = "Q2_K",    [11] = "Q3_K_S",   [12] = "Q3_K_M",
-    [13] = "Q3_K_L",  [14] = "Q4_K_S", [15] = "Q4_K_M",  [16] = "Q5_K_S",   [17] = "Q5_K_M",
-    [18] = "Q6_K",    [19] = "IQ2_XXS", [20] = "IQ2_XS", [21] = "Q2_K_S",   [22] = "IQ3_XS",
-    [23] = "IQ3_XXS", [24] = "IQ1_S",  [25] = "IQ4_NL",  [26] = "IQ3_S",    [27] = "IQ3_M",
-    [28] = "IQ2_S",   [29] = "IQ2_M",  [30] = "IQ4_XS",  [31] = "IQ1_M",    [32] = "BF16",
-    [36] = "TQ1_0",   [37] = "TQ2_0",  [38] = "MXFP4",
+    [0] = "F32",      [1] = "F16",      [2] = "Q4_0",    [3] = "Q4_1",    [7] = "Q8_0",
+    [8] = "Q5_0",     [9] = "Q5_1",     [10] = "Q2_K",   [11] = "Q3_K_S", [12] = "Q3_K_M",
+    [13] = "Q3_K_L",  [14] = "Q4_K_S",  [15] = "Q4_K_M", [16] = "Q5_K_S", [17] = "Q5_K_M",
+    [18] = "Q6_K",    [19] = "IQ2_XXS", [20] = "IQ2_XS", [21] = "Q2_K_S", [22] = "IQ3_XS",
+    [23] = "IQ3_XXS", [24] = "IQ1_S",   [25] = "IQ4_NL", [26] = "IQ3_S",  [27] = "IQ3_M",
+    [28] = "IQ2_S",   [29] = "IQ2_M",   [30] = "IQ4_XS", [31] = "IQ1_M",  [32] = "BF16",
+    [36] = "TQ1_0",   [37] = "TQ2_0",   [38] = "MXFP4",
   };
   static const char *const tensors[N_TYPES] = {
-    [0] = "F32",      [1] = "F16",   [2] = "Q4_0",   [3] = "Q4_1",   [6] = "Q5_0",
-    [7] = "Q5_1",     [8] = "Q8_0",  [9] = "Q8_1",   [10] = "Q2_K",  [11] = "Q3_K",
-    [12] = "Q4_K",    [13] = "Q5_K", [14] = "Q6_K",  [15] = "Q8_K",  [16] = "IQ2_XXS",
-    [17] = "IQ2_XS",  [18] = "IQ3_XXS", [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S",
-    [22] = "IQ2_S",   [23] = "IQ4_XS", [29] = "IQ1_M", [30] = "BF16", [34] = "TQ1_0",
-    [35] = "TQ2_0",   [39] = "MXFP4",
+    [0] = "F32",     [1] = "F16",      [2] = "Q4_0",   [3] = "Q4_1",    [6] = "Q5_0",
+    [7] = "Q5_1",    [8] = "Q8_0",     [9] = "Q8_1",   [10] = "Q2_K",   [11] = "Q3_K",
+    [12] = "Q4_K",   [13] = "Q5_K",    [14] = "Q6_K",  [15] = "Q8_K",   [16] = "IQ2_XXS",
+    [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S",
+    [22] = "IQ2_S",  [23] = "IQ4_XS",  [29] = "IQ1_M", [30] = "BF16",   [34] = "TQ1_0",
+    [35] = "TQ2_0",  [39] = "MXFP4",
   };
   guint64 file = lookup (self, "", "general.file_type");
   guint most = 0;
@@ -420,8 +420,7 @@ CreelGguf *
 creel_gguf_read (int fd, guint64 size, GError **error)
 {
   g_autoptr (CreelGguf) result = g_new0 (CreelGguf, 1);
-  g_autoptr (GHashTable) numbers =
-      g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  g_autoptr (GHashTable) numbers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_autofree guint8 *buffer = g_malloc (BLOCK);
   Reader self = { .fd = fd, .size = size, .buffer = buffer, .numbers = numbers, .result = result };
 
@@ -471,6 +470,6 @@ creel_gguf_format_parameters (guint64 parameters)
       value /= 1e3;
       unit = " K";
     }
-  return g_strconcat (g_ascii_formatd (number, sizeof number, *unit != '\0' ? "%.2f" : "%.0f", value),
-                      unit, NULL);
+  return g_strconcat (
+      g_ascii_formatd (number, sizeof number, *unit != '\0' ? "%.2f" : "%.0f", value), unit, NULL);
 }

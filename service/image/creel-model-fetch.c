@@ -100,9 +100,9 @@ check_space (Fetch *self, GError **error)
     {
       const CreelImageDescriptor *descriptor = self->missing->pdata[i];
 
-      needed += descriptor->size -
-                MIN (creel_image_blobs_peek_partial (self->blobs, descriptor->digest),
-                     descriptor->size);
+      needed +=
+          descriptor->size -
+          MIN (creel_image_blobs_peek_partial (self->blobs, descriptor->digest), descriptor->size);
     }
   if (self->missing->len == 0 || there == G_MAXUINT64 || needed + SPARE <= there)
     return TRUE;
@@ -226,10 +226,11 @@ fetch_bytes (Fetch *self, const CreelImageDescriptor *descriptor, int fd, guint8
   actual = creel_image_digest_get (digest);
   if (g_str_equal (actual, descriptor->digest))
     return TRUE;
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
-               "What came for sha256:%.12s… does not have its digest: it is damaged or was changed; "
-               "pull the model again",
-               descriptor->digest);
+  g_set_error (
+      error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
+      "What came for sha256:%.12s… does not have its digest: it is damaged or was changed; "
+      "pull the model again",
+      descriptor->digest);
   return FALSE;
 }
 

@@ -204,8 +204,7 @@ load (CreelModelManifest *self, JsonObject *object, GError **error)
   guint n = layers != NULL ? json_array_get_length (layers) : 0;
   gboolean has_weights = FALSE;
 
-  self->config =
-      creel_image_descriptor_load (creel_image_json_object (object, "config"), error);
+  self->config = creel_image_descriptor_load (creel_image_json_object (object, "config"), error);
   if (self->config == NULL)
     return FALSE;
   if (!g_str_has_prefix (self->config->media_type, "application/vnd.docker.ai.model.config.") &&

@@ -44,8 +44,8 @@ check_content (const char *kind, int fd, guint64 size, GError **error)
     {
       if (size <= MAX_TEXT)
         return TRUE;
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
-                   "A %s of more than %d MB is none", kind, MAX_TEXT / 1024 / 1024);
+      g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE, "A %s of more than %d MB is none",
+                   kind, MAX_TEXT / 1024 / 1024);
       return FALSE;
     }
   gguf = creel_gguf_read (fd, size, error);
@@ -194,9 +194,9 @@ make_config (Pack *self)
 {
   g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autofree char *parameters = creel_gguf_format_parameters (self->summary->parameters);
-  g_autofree char *size = g_strdup_printf ("%" G_GUINT64_FORMAT ".%02u MB",
-                                            self->summary->size / 1000000,
-                                            (guint)(self->summary->size % 1000000 / 10000));
+  g_autofree char *size =
+      g_strdup_printf ("%" G_GUINT64_FORMAT ".%02u MB", self->summary->size / 1000000,
+                       (guint)(self->summary->size % 1000000 / 10000));
   char *text;
 
   json_builder_begin_object (builder);

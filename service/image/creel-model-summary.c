@@ -69,7 +69,8 @@ creel_model_summary_check (const CreelModelSummary *self, GError **error)
     g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE, "There is no GGUF file");
   else
     g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
-                 "The model has %" G_GUINT64_FORMAT " parts, but %u are given, or not in their order; "
+                 "The model has %" G_GUINT64_FORMAT
+                 " parts, but %u are given, or not in their order; "
                  "give all of them, the first first",
                  wanted, self->n_parts);
   return FALSE;
@@ -104,6 +105,7 @@ creel_model_summary_report (const CreelModelSummary *self, CreelImageReport *rep
   say_number (report, "context-length", self->first->context_length);
   say_number (report, "layers", self->first->layers);
   say_number (report, "kv-bytes-per-token", self->first->kv_bytes_per_token);
-  say (report, "chat-template", self->first->has_chat_template || self->has_template ? "yes" : "no");
+  say (report, "chat-template",
+       self->first->has_chat_template || self->has_template ? "yes" : "no");
   say (report, "embedding", self->first->embedding ? "yes" : "no");
 }

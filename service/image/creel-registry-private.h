@@ -37,8 +37,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelChallenge, creel_challenge_free)
 
 /* One value of the header; fuzzed. */
 CreelChallenge *creel_challenge_parse (const char *value);
-/* The URI that gives a token; NULL when the realm is none that may be asked: no https, unless it and
- * the registry are this machine. */
+/* The URI that gives a token; NULL when the realm is none that may be asked: no https, unless it
+ * and the registry are this machine. */
 char *creel_challenge_token_uri (const CreelChallenge *self, gboolean registry_is_local,
                                  const char *scope);
 /* The token of an answer, or NULL; fuzzed. */

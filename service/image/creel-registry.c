@@ -16,7 +16,7 @@ struct _CreelRegistry
 {
   const CreelImageRemote *remote;
   SoupSession *session;
-  char *base; /* https://HOST:PORT/v2/PATH/ */
+  char *base;          /* https://HOST:PORT/v2/PATH/ */
   char *basic;         /* "Basic …", or NULL: anonymous */
   char *authorization; /* what the registry has asked for */
   gboolean probed;
@@ -54,9 +54,9 @@ creel_registry_new (const CreelImageRemote *remote, int credential_fd, GError **
   /* Passwords, redirects and codings are our business. */
   soup_session_remove_feature_by_type (self->session, SOUP_TYPE_AUTH_MANAGER);
   soup_session_remove_feature_by_type (self->session, SOUP_TYPE_CONTENT_DECODER);
-  self->base = g_strdup_printf ("https://%s/v2/%s%s/", is_hub ? "registry-1.docker.io" : remote->host,
-                                is_hub && strchr (remote->path, '/') == NULL ? "library/" : "",
-                                remote->path);
+  self->base = g_strdup_printf (
+      "https://%s/v2/%s%s/", is_hub ? "registry-1.docker.io" : remote->host,
+      is_hub && strchr (remote->path, '/') == NULL ? "library/" : "", remote->path);
   return g_steal_pointer (&self);
 }
 
@@ -86,8 +86,9 @@ creel_registry_explain (CreelRegistry *self, GError *failure, GError **error)
     }
   if (g_error_matches (failure, G_IO_ERROR, G_IO_ERROR_TIMED_OUT))
     {
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_TIMED_OUT,
-                   "The registry has been silent for two minutes; try again, what has come is kept");
+      g_set_error (
+          error, CREEL_ERROR, CREEL_ERROR_TIMED_OUT,
+          "The registry has been silent for two minutes; try again, what has come is kept");
       return;
     }
   if (failure->domain == G_RESOLVER_ERROR)
@@ -103,7 +104,8 @@ creel_registry_explain (CreelRegistry *self, GError *failure, GError **error)
 static void
 explain_status (CreelRegistry *self, guint status, GError **error)
 {
-  g_autofree char *words = g_strdup_printf (status == 429 ? "too many requests" : "status: %u", status);
+  g_autofree char *words =
+      g_strdup_printf (status == 429 ? "too many requests" : "status: %u", status);
 
   if (status == 401 || status == 403 || status == 404 || status == 429)
     creel_image_skopeo_explain (self->remote, self->basic == NULL, words, error);
@@ -149,17 +151,17 @@ is_same_origin (GUri *a, GUri *b)
          g_uri_get_port (a) == g_uri_get_port (b);
 }
 
-/* Where a registry keeps its blobs is its own affair, but not in the clear, and the credential stays
- * with the registry. */
+/* Where a registry keeps its blobs is its own affair, but not in the clear, and the credential
+ * stays with the registry. */
 static char *
 follow_redirect (CreelRegistry *self, SoupMessage *message, GError **error)
 {
   const char *location =
       soup_message_headers_get_one (soup_message_get_response_headers (message), "Location");
-  g_autoptr (GUri) uri =
-      location != NULL ? g_uri_parse_relative (soup_message_get_uri (message), location,
-                                               SOUP_HTTP_URI_FLAGS, NULL)
-                       : NULL;
+  g_autoptr (GUri) uri = location != NULL
+                             ? g_uri_parse_relative (soup_message_get_uri (message), location,
+                                                     SOUP_HTTP_URI_FLAGS, NULL)
+                             : NULL;
 
   if (uri != NULL && g_uri_get_host (uri) != NULL &&
       (g_str_equal (g_uri_get_scheme (uri), "https") ||

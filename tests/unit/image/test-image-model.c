@@ -50,26 +50,31 @@ test_names (void)
   } cases[] = {
     { MANIFEST (DOCKER "model.config.v0.1+json", LAYER (DOCKER "gguf.v3", "")), "gguf model.gguf" },
     { MANIFEST (DOCKER "model.config.v0.2+json",
-                NAMED (DOCKER "gguf.v3", "a/b c.gguf") "," LAYER (DOCKER "license", "") ","
-                LAYER (DOCKER "license", "") "," LAYER (DOCKER "mmproj", "") ","
-                LAYER (DOCKER "chat.template.jinja", "") "," LAYER ("text/x", "")),
+                NAMED (DOCKER "gguf.v3", "a/b c.gguf") "," LAYER (DOCKER "license", "") "," LAYER (
+                    DOCKER "license", "") "," LAYER (DOCKER "mmproj",
+                                                     "") "," LAYER (DOCKER "chat.template.jinja",
+                                                                    "") "," LAYER ("text/x", "")),
       "gguf b c.gguf, license LICENSE, license 2-LICENSE, mmproj mmproj.gguf, "
       "chat-template template.jinja, other file" },
     { MANIFEST (DOCKER "model.config.v0.1+json",
                 LAYER (DOCKER "gguf.v3", "") "," LAYER (DOCKER "gguf.v3", "")),
       "gguf model-00001-of-00002.gguf, gguf model-00002-of-00002.gguf" },
-    { MANIFEST (DOCKER "model.config.v0.1+json",
-                NAMED (DOCKER "gguf.v3", "x-00001-of-00009.gguf") "," NAMED (DOCKER "gguf.v3", "y")),
+    { MANIFEST (
+          DOCKER "model.config.v0.1+json",
+          NAMED (DOCKER "gguf.v3", "x-00001-of-00009.gguf") "," NAMED (DOCKER "gguf.v3", "y")),
       "gguf x-00001-of-00002.gguf, gguf x-00002-of-00002.gguf" },
     { MANIFEST (CNCF "config.v1+json",
-                NAMED (CNCF "weight.v1.raw", "m.GGUF") "," NAMED (CNCF "weight.v1.raw",
-                                                                  "mmproj-f16.gguf") ","
-                NAMED (CNCF "doc.v1.raw", "README.md") "," NAMED (CNCF "weight.config.v1.raw",
-                                                                  "config.json")),
+                NAMED (CNCF "weight.v1.raw", "m.GGUF") "," NAMED (
+                    CNCF "weight.v1.raw",
+                    "mmproj-f16.gguf") "," NAMED (CNCF "doc.v1.raw",
+                                                  "README.md") "," NAMED (CNCF
+                                                                          "weight.config.v1.raw",
+                                                                          "config.json")),
       "gguf m.GGUF, mmproj mmproj-f16.gguf, other README.md, config config.json" },
-    { MANIFEST (DOCKER "model.config.v0.1+json",
-                NAMED (DOCKER "gguf.v3", "..") "," NAMED (DOCKER "license", "model.gguf") ","
-                NAMED (DOCKER "license", "-rf") "," NAMED (DOCKER "license", ".x")),
+    { MANIFEST (
+          DOCKER "model.config.v0.1+json",
+          NAMED (DOCKER "gguf.v3", "..") "," NAMED (DOCKER "license", "model.gguf") "," NAMED (
+              DOCKER "license", "-rf") "," NAMED (DOCKER "license", ".x")),
       "gguf model.gguf, license 2-model.gguf, license LICENSE, license 2-LICENSE" },
   };
 
@@ -85,7 +90,10 @@ static void
 test_bad (void)
 {
   static const char *const cases[] = {
-    "", "[]", "{}", "x",
+    "",
+    "[]",
+    "{}",
+    "x",
     MANIFEST (DOCKER "model.config.v0.1+json", ""),
     MANIFEST (DOCKER "model.config.v0.1+json", "5"),
     MANIFEST (DOCKER "model.config.v0.1+json", LAYER (DOCKER "license", "")),
@@ -138,7 +146,8 @@ test_challenges (void)
       g_assert_cmpstr (uri, ==, cases[i].uri);
     }
   {
-    static const char *const others[] = { "", "Digest x=y", "Bearer", "Bearer service=\"x\"", "Bearer ,,=" };
+    static const char *const others[] = { "", "Digest x=y", "Bearer", "Bearer service=\"x\"",
+                                          "Bearer ,,=" };
 
     for (guint i = 0; i < G_N_ELEMENTS (others); i++)
       {
@@ -153,10 +162,14 @@ static void
 test_tokens (void)
 {
   static const char *const cases[][2] = {
-    { "{\"token\":\"a.b\"}", "a.b" },        { "{\"access_token\":\"c\"}", "c" },
-    { "{\"token\":\"\",\"access_token\":\"c\"}", "c" }, { "{}", NULL },
-    { "{\"token\":5}", NULL },               { "{\"token\":\"a\\r\\nX: y\"}", NULL },
-    { "[]", NULL },                          { "{\"token\":\"a b\"}", NULL },
+    { "{\"token\":\"a.b\"}", "a.b" },
+    { "{\"access_token\":\"c\"}", "c" },
+    { "{\"token\":\"\",\"access_token\":\"c\"}", "c" },
+    { "{}", NULL },
+    { "{\"token\":5}", NULL },
+    { "{\"token\":\"a\\r\\nX: y\"}", NULL },
+    { "[]", NULL },
+    { "{\"token\":\"a b\"}", NULL },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
