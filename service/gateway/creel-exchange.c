@@ -587,6 +587,9 @@ begin (CreelExchange *exchange)
 {
   CreelRequest *request = exchange->request;
   CreelDecision *decision = &request->decision;
+  gboolean for_runner = creel_model_runner_is (request->host, request->port);
+  /* first: rules decide on the path that is sent */
+  gboolean asks_models = for_runner && creel_model_runner_prepare (request, exchange->proxy->sandbox);
 
   creel_request_decide (request, exchange->proxy->policy);
   if (decision->verdict != CREEL_VERDICT_ALLOW)
@@ -602,7 +605,7 @@ begin (CreelExchange *exchange)
       refuse (exchange, decision->reason, message);
       return;
     }
-  if (creel_model_runner_is (request->host, request->port) && !creel_model_runner_prepare (request, exchange->proxy->sandbox))
+  if (for_runner && !asks_models)
     {
       refuse (exchange, CREEL_REASON_POLICY,
               "From a sandbox the model runner only answers models and lists them; what else there is, creel model does on the host");

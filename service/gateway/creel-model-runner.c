@@ -18,12 +18,18 @@ static const char *const posts[] = { "/api/chat", "/api/generate", "/api/show", 
 static const char *const gets[] = { "/", "/api/tags", "/api/ps", "/api/version", NULL };
 
 gboolean
+creel_model_runner_is_at (GInetAddress *address, guint16 port)
+{
+  /* to the kernel 0.0.0.0 and :: are this machine too */
+  return port == CREEL_MODEL_RUNNER_PORT && (g_inet_address_get_is_loopback (address) || g_inet_address_get_is_any (address));
+}
+
+gboolean
 creel_model_runner_is (const CreelHost *host, guint16 port)
 {
   GInetAddress *address = creel_host_get_address (host);
 
-  return port == CREEL_MODEL_RUNNER_PORT &&
-         (creel_rule_is_localhost_name (host) || (address != NULL && g_inet_address_get_is_loopback (address)));
+  return address != NULL ? creel_model_runner_is_at (address, port) : port == CREEL_MODEL_RUNNER_PORT && creel_rule_is_localhost_name (host);
 }
 
 static const char *

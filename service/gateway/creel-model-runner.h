@@ -8,6 +8,8 @@
 
 /* Whether this is the model runner's port, by any of the names that this machine has in a guest. */
 gboolean creel_model_runner_is (const CreelHost *host, guint16 port);
+/* Whether a connection to this address ends there, whatever name led to it. */
+gboolean creel_model_runner_is_at (GInetAddress *address, guint16 port);
 /* The path of a request to it as it shall be sent, or NULL when a guest must not ask for this. path: without the query. Encoded
  * slashes and colons, as names of models have them, become plain, so that what was looked at is what is sent. */
 char *creel_model_runner_check (const char *method, const char *path);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "creel-error.h"
+#include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-rule.h"
 #include "creel-tls-stream.h"
@@ -285,6 +286,12 @@ check_addresses (GTask *owned, GList *addresses)
           !creel_policy_own_address_allowed (open->policy, open->host, address, open->port))
         {
           why = "an address of this host";
+          allowed = FALSE;
+        }
+      /* by another name nobody has looked at what is asked of it */
+      if (allowed && creel_model_runner_is_at (address, open->port) && !creel_model_runner_is (open->host, open->port))
+        {
+          why = "the model runner, which has names of its own";
           allowed = FALSE;
         }
       if (!allowed)

@@ -40,7 +40,9 @@ enum
 typedef struct
 {
   int fd;
-  guint64 size, position; /* of the next byte */
+  guint64 size;     /* as far as a header may reach */
+  guint64 position; /* of the next byte */
+  guint64 file_size;
   guint8 *buffer;
   gsize used, length;
   gboolean broken; /* beyond the end, or a count that cannot be */
@@ -288,7 +290,7 @@ read_tensor (Reader *self)
       self->broken = TRUE;
   type = read_number (self, 4);
   offset = read_number (self, 8);
-  if (offset > self->size ||
+  if (offset > self->file_size ||
       !g_uint64_checked_add (&self->result->parameters, self->result->parameters, elements))
     self->broken = TRUE;
   self->last_offset = MAX (self->last_offset, offset);
@@ -401,15 +403,12 @@ read_all (Reader *self, GError **error)
   for (guint64 i = 0; i < n_entries && !self->broken; i++)
     read_entry (self);
   for (guint64 i = 0; i < self->result->n_tensors && !self->broken; i++)
-    {
-      read_tensor (self);
-      self->broken |= self->position > MAX_HEADER;
-    }
+    read_tensor (self);
   self->alignment = lookup (self, "", "general.alignment");
   if (self->alignment == UNKNOWN || self->alignment == 0 || self->alignment > BLOCK)
     self->alignment = 32;
   start = (self->position + self->alignment - 1) / self->alignment * self->alignment;
-  if (!self->broken && (self->result->n_tensors == 0 || start + self->last_offset < self->size))
+  if (!self->broken && (self->result->n_tensors == 0 || start + self->last_offset < self->file_size))
     return TRUE;
   g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE,
                "The GGUF file is damaged, or a part of it is missing; download it again");
@@ -422,7 +421,12 @@ creel_gguf_read (int fd, guint64 size, GError **error)
   g_autoptr (CreelGguf) result = g_new0 (CreelGguf, 1);
   g_autoptr (GHashTable) numbers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   g_autofree guint8 *buffer = g_malloc (BLOCK);
-  Reader self = { .fd = fd, .size = size, .buffer = buffer, .numbers = numbers, .result = result };
+  Reader self = { .fd = fd,
+                  .size = MIN (size, MAX_HEADER),
+                  .file_size = size,
+                  .buffer = buffer,
+                  .numbers = numbers,
+                  .result = result };
 
   result->architecture = g_strdup ("");
   result->type = g_strdup ("");

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define BLOCK (256 * 1024)
+#define SPARE (G_GUINT64_CONSTANT (64) << 20)
 #define NEW_BLOB "new-blob"
 #define MAX_DEPTH 16
 #define PARTIAL "../../partial" /* beside blobs/ */
@@ -195,6 +196,22 @@ creel_image_blobs_get_free (CreelImageBlobs *self)
   struct statvfs st;
 
   return fstatvfs (self->blobs, &st) == 0 ? (guint64)st.f_bavail * st.f_frsize : G_MAXUINT64;
+}
+
+gboolean
+creel_image_blobs_check_free (CreelImageBlobs *self, const char *what, guint64 needed,
+                              GError **error)
+{
+  guint64 there = creel_image_blobs_get_free (self);
+
+  /* Sizes are a stranger's: their sum with what is spared must not begin again at zero. */
+  if (there == G_MAXUINT64 || (needed <= there && there - needed >= SPARE))
+    return TRUE;
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE,
+               "The %s needs %" G_GUINT64_FORMAT " MB more on the disk of /var/lib/creel, where "
+               "%" G_GUINT64_FORMAT " MB are free; free some space or remove %ss",
+               what, needed / 1000000 + SPARE / 1000000 + 1, there / 1000000, what);
+  return FALSE;
 }
 
 /* ---- reading ---- */

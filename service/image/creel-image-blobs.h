@@ -53,3 +53,7 @@ void creel_image_blobs_drop_partial (CreelImageBlobs *self, const char *hex);
 
 /* Bytes of the disk that are free for us; G_MAXUINT64 when it cannot be known. */
 guint64 creel_image_blobs_get_free (CreelImageBlobs *self);
+/* Whether `needed` bytes more and some to spare fit: else NoSpace, with the numbers. what: "image" or
+ * "model". */
+gboolean creel_image_blobs_check_free (CreelImageBlobs *self, const char *what, guint64 needed,
+                                       GError **error);

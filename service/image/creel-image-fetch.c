@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SPARE (G_GUINT64_CONSTANT (64) << 20)
 
 typedef struct
 {
@@ -104,17 +103,13 @@ look (Fetch *self, const CreelImageDescriptor *descriptor, GHashTable *seen)
 static gboolean
 check_space (Fetch *self, GError **error)
 {
-  guint64 needed = 0, there = creel_image_blobs_get_free (self->blobs);
+  guint64 needed = 0;
 
   for (guint i = 0; i < self->missing->len; i++)
-    needed += ((CreelImageDescriptor *)self->missing->pdata[i])->size;
-  if (needed == 0 || there == G_MAXUINT64 || needed + SPARE <= there)
-    return TRUE;
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE,
-               "The image needs %" G_GUINT64_FORMAT " MB more on the disk of /var/lib/creel, where "
-               "%" G_GUINT64_FORMAT " MB are free; free some space or remove images",
-               (needed + SPARE) / 1000000 + 1, there / 1000000);
-  return FALSE;
+    if (!g_uint64_checked_add (&needed, needed,
+                               ((CreelImageDescriptor *)self->missing->pdata[i])->size))
+      needed = G_MAXUINT64;
+  return needed == 0 || creel_image_blobs_check_free (self->blobs, "image", needed, error);
 }
 
 /* ---- the copy ---- */

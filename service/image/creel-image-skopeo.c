@@ -69,20 +69,23 @@ creel_image_skopeo_auth (const char *host, const char *credential, gsize length,
   return text;
 }
 
-static gboolean
-take_credential (CreelImageSkopeo *self, int fd, GError **error)
+gboolean
+creel_image_skopeo_read_credential (int fd, char **ret_credential, gsize *ret_length,
+                                    GError **error)
 {
   g_autofree char *buffer = NULL;
-  g_autofree char *auth = NULL;
   struct stat st;
   gssize n;
 
+  *ret_credential = NULL;
+  *ret_length = 0;
   if (fd < 0 || fstat (fd, &st) < 0 || !S_ISREG (st.st_mode))
     return TRUE;
   buffer = g_malloc0 (CREDENTIAL_MAX + 1);
   n = pread (fd, buffer, CREDENTIAL_MAX + 1, 0);
   if (n < 0 || n > CREDENTIAL_MAX)
     {
+      explicit_bzero (buffer, CREDENTIAL_MAX + 1);
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
                    "The secret of the registry cannot be read or is larger than %d bytes",
                    CREDENTIAL_MAX);
@@ -90,8 +93,24 @@ take_credential (CreelImageSkopeo *self, int fd, GError **error)
     }
   if (n == 0)
     return TRUE;
-  auth = creel_image_skopeo_auth (self->remote->host, buffer, n, error);
-  explicit_bzero (buffer, CREDENTIAL_MAX);
+  *ret_credential = g_steal_pointer (&buffer);
+  *ret_length = n;
+  return TRUE;
+}
+
+static gboolean
+take_credential (CreelImageSkopeo *self, int fd, GError **error)
+{
+  g_autofree char *credential = NULL;
+  g_autofree char *auth = NULL;
+  gsize length;
+
+  if (!creel_image_skopeo_read_credential (fd, &credential, &length, error))
+    return FALSE;
+  if (credential == NULL)
+    return TRUE;
+  auth = creel_image_skopeo_auth (self->remote->host, credential, length, error);
+  explicit_bzero (credential, length);
   if (auth == NULL)
     return FALSE;
   self->auth = creel_image_process_memory (auth, strlen (auth), error);

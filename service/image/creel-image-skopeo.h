@@ -31,6 +31,10 @@ gboolean creel_image_skopeo_copy (CreelImageSkopeo *self, const char *const *opt
  * tests. */
 void creel_image_skopeo_explain (const CreelImageRemote *remote, gboolean anonymous,
                                  const char *noise, GError **error);
+/* The bytes of a credential's file, with a zero behind them: the caller wipes and frees them; NULL
+ * when there is none, which is no error. */
+gboolean creel_image_skopeo_read_credential (int fd, char **ret_credential, gsize *ret_length,
+                                             GError **error);
 /* The auth.json for a credential; NULL with error when it is none. Public for the tests. */
 char *creel_image_skopeo_auth (const char *host, const char *credential, gsize length,
                                GError **error);

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #define BLOCK (1024 * 1024)
-#define SPARE (G_GUINT64_CONSTANT (64) << 20)
 #define MAX_ATTEMPTS 5 /* without a byte more */
 
 typedef struct
@@ -94,7 +93,7 @@ look (Fetch *self, const CreelImageDescriptor *descriptor, GHashTable *seen)
 static gboolean
 check_space (Fetch *self, GError **error)
 {
-  guint64 needed = 0, there = creel_image_blobs_get_free (self->blobs);
+  guint64 needed = 0;
 
   for (guint i = 0; i < self->missing->len; i++)
     {
@@ -104,13 +103,7 @@ check_space (Fetch *self, GError **error)
           descriptor->size -
           MIN (creel_image_blobs_peek_partial (self->blobs, descriptor->digest), descriptor->size);
     }
-  if (self->missing->len == 0 || there == G_MAXUINT64 || needed + SPARE <= there)
-    return TRUE;
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE,
-               "The model needs %" G_GUINT64_FORMAT " MB more on the disk of /var/lib/creel, where "
-               "%" G_GUINT64_FORMAT " MB are free; free some space or remove models",
-               (needed + SPARE) / 1000000 + 1, there / 1000000);
-  return FALSE;
+  return self->missing->len == 0 || creel_image_blobs_check_free (self->blobs, "model", needed, error);
 }
 
 /* ---- one blob ---- */
@@ -223,6 +216,9 @@ fetch_bytes (Fetch *self, const CreelImageDescriptor *descriptor, int fd, guint8
         }
       g_usleep (attempts * G_USEC_PER_SEC / 2);
     }
+  /* What an earlier worker left may have been of a registry that told another size. */
+  if (ftruncate (fd, descriptor->size) < 0)
+    return creel_image_process_fail (error, "Cannot write to the OCI store");
   actual = creel_image_digest_get (digest);
   if (g_str_equal (actual, descriptor->digest))
     return TRUE;

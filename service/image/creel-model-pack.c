@@ -14,25 +14,10 @@
 #include <unistd.h>
 
 #define BLOCK (1024 * 1024)
-#define SPARE (G_GUINT64_CONSTANT (64) << 20)
 #define MAX_TEXT (4 * 1024 * 1024)
 #define CONTEXT_MAX G_MAXINT32
 
 /* ---- model-add ---- */
-
-static gboolean
-check_space (CreelImageBlobs *blobs, guint64 needed, GError **error)
-{
-  guint64 there = creel_image_blobs_get_free (blobs);
-
-  if (there == G_MAXUINT64 || needed + SPARE <= there)
-    return TRUE;
-  g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SPACE,
-               "The model needs %" G_GUINT64_FORMAT " MB more on the disk of /var/lib/creel, where "
-               "%" G_GUINT64_FORMAT " MB are free; free some space or remove models",
-               (needed + SPARE) / 1000000 + 1, there / 1000000);
-  return FALSE;
-}
 
 /* The first bytes are looked at before gigabytes are copied. */
 static gboolean
@@ -114,7 +99,7 @@ creel_model_add (const char *kind, int fd, CreelImageReport *report, GError **er
     }
   if (!check_content (kind, fd, st.st_size, error) ||
       (blobs = creel_image_blobs_open (TRUE, error)) == NULL ||
-      !check_space (blobs, st.st_size, error) ||
+      !creel_image_blobs_check_free (blobs, "model", st.st_size, error) ||
       (hex = copy (blobs, fd, st.st_size, report, error)) == NULL ||
       !creel_model_summary_add (summary, blobs, kind, hex, error))
     return FALSE;

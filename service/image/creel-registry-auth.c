@@ -4,10 +4,7 @@
 #include "creel-image-skopeo.h"
 #include "creel-registry-private.h"
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define CREDENTIAL_MAX (64 * 1024)
 #define TOKEN_MAX (64 * 1024)
 
 void
@@ -92,35 +89,29 @@ creel_challenge_take_token (GBytes *answer)
 char *
 creel_registry_read_credential (const CreelImageRemote *remote, int fd, GError **error)
 {
-  g_autofree char *buffer = NULL;
+  g_autofree char *credential = NULL;
   g_autofree char *checked = NULL;
   g_autofree char *pair = NULL;
   g_autofree char *encoded = NULL;
   char *header;
-  struct stat st;
-  gssize n;
+  gsize length;
 
-  if (fd < 0 || fstat (fd, &st) < 0 || !S_ISREG (st.st_mode) || st.st_size == 0)
+  if (!creel_image_skopeo_read_credential (fd, &credential, &length, error) || credential == NULL)
     return NULL;
-  buffer = g_malloc0 (CREDENTIAL_MAX + 1);
-  n = pread (fd, buffer, CREDENTIAL_MAX + 1, 0);
-  if (n < 0 || n > CREDENTIAL_MAX)
+  checked = creel_image_skopeo_auth (remote->host, credential, length, error);
+  if (checked == NULL)
     {
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_FAILED,
-                   "The secret of the registry cannot be read or is larger than %d bytes",
-                   CREDENTIAL_MAX);
+      explicit_bzero (credential, length);
       return NULL;
     }
-  checked = creel_image_skopeo_auth (remote->host, buffer, n, error);
-  if (checked == NULL)
-    return NULL;
   explicit_bzero (checked, strlen (checked));
-  if (n > 0 && buffer[n - 1] == '\n')
-    buffer[--n] = '\0';
-  pair = strchr (buffer, ':') != NULL ? g_strdup (buffer) : g_strconcat ("token:", buffer, NULL);
+  if (credential[length - 1] == '\n')
+    credential[length - 1] = '\0';
+  pair = strchr (credential, ':') != NULL ? g_strdup (credential)
+                                          : g_strconcat ("token:", credential, NULL);
   encoded = g_base64_encode ((const guchar *)pair, strlen (pair));
   header = g_strconcat ("Basic ", encoded, NULL);
-  explicit_bzero (buffer, CREDENTIAL_MAX);
+  explicit_bzero (credential, length);
   explicit_bzero (pair, strlen (pair));
   explicit_bzero (encoded, strlen (encoded));
   return header;

@@ -68,6 +68,8 @@ creel_registry_free (CreelRegistry *self)
   if (self->basic != NULL)
     explicit_bzero (self->basic, strlen (self->basic));
   g_free (self->basic);
+  if (self->authorization != NULL)
+    explicit_bzero (self->authorization, strlen (self->authorization));
   g_free (self->authorization);
   g_free (self);
 }
@@ -132,7 +134,7 @@ make_message (CreelRegistry *self, const char *uri, gboolean is_manifest, guint6
     soup_message_headers_replace (headers, "Accept", ACCEPT);
   if (position > 0)
     soup_message_headers_set_range (headers, position, -1);
-  if (creel_registry_is_local (g_uri_get_host (soup_message_get_uri (message))))
+  if (self->remote->local && creel_registry_is_local (g_uri_get_host (soup_message_get_uri (message))))
     g_signal_connect (message, "accept-certificate", G_CALLBACK (accept_any), NULL);
   return message;
 }

@@ -17,8 +17,6 @@
 /* units, domains */
 #define CREEL_UNIT_PREFIX "creel@"
 #define CREEL_UNIT_TEMPLATE "creel@.service"
-#define CREEL_ENGINE_UNIT_PREFIX "creel-engine-" /* and the first 16 digits of the model's id */
-#define CREEL_MODELS_UNIT "creel-models.service"
 #define CREEL_DOMAIN_PREFIX "creel-"
 #define CREEL_DEFINITION_FILE "50-definition.conf"
 #define CREEL_DEFINITION_SECTION "X-Creel"
@@ -35,13 +33,10 @@
 #define CREEL_GUEST_DIR CREEL_STATE_DIR "/guest" /* vmlinuz, initramfs, accelerator */
 #define CREEL_RUNTIME_DIR "/run/creel"
 #define CREEL_CHANNEL_DIR CREEL_RUNTIME_DIR "/channels" /* NAME.egress NAME.control NAME.gateway */
-#define CREEL_ENGINE_DIR "/run/private/creel-models/engines" /* HEX16/engine.sock: the runtime directory of creel-models.service */
 #define CREEL_CONFIG_DIR "/etc/creel"                   /* policy.d credentials.d agents.d ca.d */
 
 /* the user of workers that read or write CREEL_OCI_DIR */
 #define CREEL_IMAGE_USER "creel-image"
-/* the user of creel-models.service, DynamicUser= */
-#define CREEL_MODELS_USER "creel-models"
 
 /* the two virtio-serial ports of a guest */
 #define CREEL_PORT_EGRESS "org.creel.egress"

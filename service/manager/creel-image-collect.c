@@ -98,13 +98,30 @@ creel_image_collect_deferred (CreelDaemon *daemon)
   g_hash_table_remove_all (daemon->garbage);
 }
 
+/* Those of a directory that are not in the set `kept`, or all; how many bytes they had. */
+static guint64
+delete_files (const char *directory, GHashTable *kept)
+{
+  g_autofree char *path = creel_root_path (directory);
+  g_autoptr (GDir) dir = g_dir_open (path, 0, NULL);
+  const char *entry;
+  guint64 bytes = 0;
+
+  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
+    {
+      g_autofree char *file = g_build_filename (path, entry, NULL);
+      struct stat st;
+
+      if ((kept == NULL || !g_hash_table_contains (kept, entry)) && lstat (file, &st) == 0 && unlink (file) == 0)
+        bytes += S_ISREG (st.st_mode) ? st.st_size : 0;
+    }
+  return bytes;
+}
+
 gboolean
 creel_image_collect_all (CreelDaemon *daemon, guint64 *ret_bytes, GError **error)
 {
-  g_autofree char *path = creel_root_path (CREEL_OCI_DIR "/blobs/sha256");
   g_autoptr (GHashTable) owned = NULL;
-  g_autoptr (GDir) dir = NULL;
-  const char *entry;
 
   *ret_bytes = 0;
   if (creel_image_job_any (daemon))
@@ -118,15 +135,7 @@ creel_image_collect_all (CreelDaemon *daemon, guint64 *ret_bytes, GError **error
       g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "An image or a model cannot be read, so nothing is deleted; \"journalctl -u creeld\" says which");
       return FALSE;
     }
-  dir = g_dir_open (path, 0, NULL);
-  while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
-    {
-      g_autofree char *file = g_build_filename (path, entry, NULL);
-      struct stat st;
-
-      if (!g_hash_table_contains (owned, entry) && lstat (file, &st) == 0 && unlink (file) == 0)
-        *ret_bytes += S_ISREG (st.st_mode) ? st.st_size : 0;
-    }
+  *ret_bytes = delete_files (CREEL_OCI_DIR "/blobs/sha256", owned) + delete_files (CREEL_OCI_DIR "/partial", NULL);
   g_hash_table_remove_all (daemon->garbage);
   return TRUE;
 }

@@ -2,6 +2,7 @@
 #include "creel-model-store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -31,8 +32,13 @@ creel_model_store_list (void)
   const char *entry;
 
   while (dir != NULL && (entry = g_dir_read_name (dir)) != NULL)
-    if (creel_image_id_is_valid (entry))
-      g_ptr_array_add (ids, g_strdup (entry));
+    {
+      g_autofree char *conf = g_build_filename (store, entry, "model.conf", NULL);
+
+      /* a folder alone is what a death between it and its file left */
+      if (creel_image_id_is_valid (entry) && (faccessat (AT_FDCWD, conf, F_OK, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT))
+        g_ptr_array_add (ids, g_strdup (entry));
+    }
   g_ptr_array_sort (ids, compare_texts);
   g_ptr_array_add (ids, NULL);
   return (char **) g_ptr_array_free (g_steal_pointer (&ids), FALSE);

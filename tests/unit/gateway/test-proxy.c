@@ -375,6 +375,66 @@ test_model_runner (Fixture *f, gconstpointer unused)
   g_assert_null (strstr ((char *) f->origin_got->data, "third"));
 }
 
+/* A name or an address that leads to this machine opens nothing at the model runner that its own names do not, whatever rules there are. */
+static void
+test_model_runner_aliases (Fixture *f, gconstpointer unused)
+{
+  static const char *const allow[] = { "evil.localhost:12434", "127.0.0.1/32:12434", "0.0.0.0/32:12434", "tcp://evil.localhost:12434" };
+  static const char *const requests[] = {
+    "POST http://evil.localhost:12434/models/create HTTP/1.1\r\nHost: evil.localhost:12434\r\nContent-Length: 2\r\n\r\n{}",
+    "POST http://0.0.0.0:12434/models/create HTTP/1.1\r\nHost: 0.0.0.0:12434\r\nContent-Length: 2\r\n\r\n{}",
+  };
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+
+  for (guint i = 0; i < G_N_ELEMENTS (allow); i++)
+    {
+      CreelRule *rule = creel_rule_parse (CREEL_VERDICT_ALLOW, allow[i], "test", NULL);
+
+      g_assert_nonnull (rule);
+      creel_policy_take_rule (policy, rule);
+    }
+  creel_proxy_set_policy (f->proxy, policy, NULL);
+  if (!g_socket_listener_add_inet_port (G_SOCKET_LISTENER (f->origin), 12434, NULL, NULL))
+    {
+      g_test_skip ("Port 12434 is in use");
+      return;
+    }
+  f->origin_says = OK;
+  for (guint i = 0; i < G_N_ELEMENTS (requests); i++)
+    {
+      start_client (f, NULL);
+      g_autofree char *answer = talk (f, requests[i], "\r\n\r\nok", NULL);
+      g_test_message ("%s", answer);
+      g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 403 "));
+      g_assert_nonnull (strstr (answer, "Creel-Denied: "));
+    }
+  start_client (f, "evil.localhost:12434");
+  g_autofree char *raw = talk (f, "\x01\x02\x03", "ok", NULL);
+  g_assert_null (strstr (raw, "ok"));
+  g_assert_cmpuint (f->origin_got->len, ==, 0);
+}
+
+/* What a rule decides on is the path that the model runner gets. */
+static void
+test_model_runner_rules (Fixture *f, gconstpointer unused)
+{
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+
+  creel_policy_take_rule (policy, creel_rule_parse (CREEL_VERDICT_ALLOW, "localhost:12434", "test", NULL));
+  creel_policy_take_rule (policy, creel_rule_parse (CREEL_VERDICT_DENY, "localhost:12434 GET /v1/models/ai/secret:1", "test", NULL));
+  creel_proxy_set_policy (f->proxy, policy, NULL);
+  start_client (f, NULL);
+  g_autofree char *answer =
+      talk (f, "GET http://localhost:12434/v1/models/ai%2Fsecret%3a1 HTTP/1.1\r\nHost: localhost:12434\r\n\r\n", NULL, NULL);
+  g_test_message ("%s", answer);
+  g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 403 "));
+  g_assert_nonnull (strstr (answer, "Creel-Denied: rule"));
+  start_client (f, NULL);
+  g_autofree char *other =
+      talk (f, "GET http://localhost:12434/v1/models/ai/secret%3a1 HTTP/1.1\r\nHost: localhost:12434\r\n\r\n", NULL, NULL);
+  g_assert_true (g_str_has_prefix (other, "HTTP/1.1 403 "));
+}
+
 static void
 test_ca (void)
 {
@@ -411,6 +471,8 @@ main (int argc, char **argv)
   ADD ("/proxy/answers", test_answers);
   ADD ("/proxy/body", test_many);
   ADD ("/proxy/model-runner", test_model_runner);
+  ADD ("/proxy/model-runner-aliases", test_model_runner_aliases);
+  ADD ("/proxy/model-runner-rules", test_model_runner_rules);
   g_test_add_func ("/proxy/ca", test_ca);
   return g_test_run ();
 }

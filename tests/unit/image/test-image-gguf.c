@@ -302,6 +302,28 @@ test_parameters (void)
     }
 }
 
+/* A header has its bound wherever its bytes are: a hole in the file costs whoever made it nothing. */
+static void
+test_long (void)
+{
+  int fd = memfd_create ("gguf", MFD_CLOEXEC);
+  GByteArray *to = begin (3, 0, 1);
+  g_autoptr (CreelGguf) gguf = NULL;
+  g_autoptr (GError) error = NULL;
+  guint64 hole = G_GUINT64_CONSTANT (600) << 20;
+
+  string (to, "tokenizer.chat_template");
+  number (to, 4, 8);
+  number (to, 8, hole);
+  g_assert_cmpint (write (fd, to->data, to->len), ==, to->len);
+  g_assert_cmpint (ftruncate (fd, to->len + hole), ==, 0);
+  gguf = creel_gguf_read (fd, to->len + hole, &error);
+  g_assert_null (gguf);
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_IMAGE);
+  close (fd);
+  g_byte_array_unref (to);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -311,6 +333,7 @@ main (int argc, char **argv)
   g_test_add_func ("/gguf/others", test_others);
   g_test_add_func ("/gguf/bad", test_bad);
   g_test_add_func ("/gguf/cut", test_cut);
+  g_test_add_func ("/gguf/long", test_long);
   g_test_add_func ("/gguf/script", test_script);
   g_test_add_func ("/gguf/parameters", test_parameters);
   return g_test_run ();

@@ -182,6 +182,18 @@ test_models (gpointer fixture, gconstpointer unused)
   g_assert_true (!has_blob (A) && has_blob (B) && has_blob (C)); /* the other one has the same weights */
   assert_resolves (a, NULL);
 
+  /* what a death between folder and file leaves is no model, and keeps nobody's blobs; parts of blobs that did not all come go too */
+  text = g_strdup_printf ("%s/var/lib/creel/models/" "sha256-" D, root);
+  g_assert_cmpint (g_mkdir (text, 0755), ==, 0);
+  g_clear_pointer (&text, g_free);
+  write_file ("/var/lib/creel/oci/partial/" D, "12345");
+  g_assert_true (creel_image_collect_all (&daemon, &bytes, &error));
+  g_assert_no_error (error);
+  g_assert_cmpuint (bytes, ==, 5);
+  text = g_strdup_printf ("%s/var/lib/creel/oci/partial/" D, root);
+  g_assert_false (g_file_test (text, G_FILE_TEST_EXISTS));
+  g_clear_pointer (&text, g_free);
+
   /* one that cannot be read: nothing is known to be garbage */
   text = g_strdup_printf ("/var/lib/creel/models/%s/model.conf", b);
   write_file (text, "nonsense");
