@@ -9,6 +9,12 @@
 
 #define BUNDLE_MAX (16 * 1024 * 1024)
 #define BEGIN_MARK "\n# creel: begin, made anew at each start\n"
+#define RUNTIME_PEM "/run/creel/ca.pem"
+/* update-ca-certificates(8) writes its bundle anew, without what we added, and then runs what is here */
+#define HOOKS "/etc/ca-certificates/update.d"
+#define HOOK \
+  "#!/bin/sh\n" \
+  "[ ! -s " RUNTIME_PEM " ] || { printf '%s' '" BEGIN_MARK "'; cat " RUNTIME_PEM "; } >> /etc/ssl/certs/ca-certificates.crt\n"
 
 static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                        "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
@@ -64,13 +70,31 @@ apply_to (const char *path, const char *pem)
   return done;
 }
 
+static bool
+has_bundle (void)
+{
+  for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
+    if (access (bundles[i], F_OK) == 0)
+      return true;
+  return false;
+}
+
+/* In an image without one the variables of the environment would name a file that is not there, which programs take for an error. */
+static bool
+make_bundle (void)
+{
+  return make_directories ("/etc/ssl/certs", 0755) == 0 && write_file (bundles[0], "", 0, 0644) == 0;
+}
+
 const char *
 trust_apply (const char *pem)
 {
   static char problem[256];
 
-  if (write_file ("/run/creel/ca.pem", pem, strlen (pem), 0644) < 0)
-    return snprintf (problem, sizeof problem, "cannot write /run/creel/ca.pem: %s", strerror (errno)), problem;
+  if (write_file (RUNTIME_PEM, pem, strlen (pem), 0644) < 0)
+    return snprintf (problem, sizeof problem, "cannot write " RUNTIME_PEM ": %s", strerror (errno)), problem;
+  if (!has_bundle () && !make_bundle ())
+    return snprintf (problem, sizeof problem, "cannot make %s: %s", bundles[0], strerror (errno)), problem;
   for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
     {
       char real[4096];
@@ -79,5 +103,7 @@ trust_apply (const char *pem)
       if (realpath (bundles[i], real) != NULL && strlen (real) < 200 && !apply_to (real, pem))
         return snprintf (problem, sizeof problem, "cannot add to %s: %s", bundles[i], strerror (errno)), problem;
     }
+  if (access (HOOKS, F_OK) == 0 && write_file (HOOKS "/creel", HOOK, sizeof HOOK - 1, 0755) < 0)
+    return snprintf (problem, sizeof problem, "cannot write " HOOKS "/creel: %s", strerror (errno)), problem;
   return NULL;
 }

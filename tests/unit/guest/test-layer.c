@@ -443,6 +443,7 @@ test_own (Fixture *f, gconstpointer unused)
   make_file (f->upper, "etc/hostname", "box\n", 0644);
   make_file (f->upper, "etc/resolv.conf", "x", 0644);
   make_file (f->upper, "etc/sudoers.d/creel", "x", 0440);
+  make_file (f->upper, "etc/ca-certificates/update.d/creel", "#!/bin/sh\n", 0755);
   make_file (f->upper, "etc/sudoers.d/mine", "x", 0440);
   make_file (f->lower, BUNDLE, "certificates", 0644);
   make_file (f->upper, BUNDLE, "certificates" MARK "gateway", 0644);
@@ -457,6 +458,7 @@ test_own (Fixture *f, gconstpointer unused)
   g_assert_false (has (f, "etc/hostname"));
   g_assert_false (has (f, "etc/resolv.conf"));
   g_assert_false (has (f, "etc/sudoers.d/creel"));
+  g_assert_false (has (f, "etc/ca-certificates/update.d/creel"));
   g_assert_true (has (f, "etc/sudoers.d/mine"));
   g_assert_false (has (f, BUNDLE));
   g_assert_false (has (f, BUNDLE ".creel"));
@@ -472,6 +474,15 @@ test_own_changed (Fixture *f, gconstpointer unused)
   make_file (f->upper, BUNDLE, "certificates\nand the company's\n" MARK "gateway", 0644);
   save (f);
   check_text (f, BUNDLE, "certificates\nand the company's\n");
+}
+
+/* The image had no certificates. */
+static void
+test_own_bundle (Fixture *f, gconstpointer unused)
+{
+  make_file (f->upper, BUNDLE, MARK "gateway", 0644);
+  save (f);
+  g_assert_false (has (f, BUNDLE));
 }
 
 /* What a header says of more than 8 GiB, without the bytes. */
@@ -550,6 +561,7 @@ main (int argc, char **argv)
   ADD (mounts);
   ADD (own);
   ADD (own_changed);
+  ADD (own_bundle);
   ADD (broken_pipe);
   g_test_add_func ("/tar/numbers", test_numbers);
   g_test_add_func ("/tar/shrunk", test_shrunk);
