@@ -194,7 +194,7 @@ user_ensure (uid_t uid)
 {
   User user = { 0 };
   User other = { 0 };
-  char line[512];
+  char line[768];
 
   if (!find_passwd (NULL, uid, true, &user))
     {
@@ -215,10 +215,14 @@ user_ensure (uid_t uid)
         say ("cannot make %s: %s", user.home, strerror (errno));
       copy_skeleton (user.uid, user.gid, user.home);
     }
-  /* the guest is the agent's: inside, root is no boundary */
+  /* the guest is the agent's: inside, root is no boundary, and needs the same way out */
   if (access ("/etc/sudoers.d", F_OK) == 0)
     {
-      int length = snprintf (line, sizeof line, "%s ALL=(ALL:ALL) NOPASSWD: ALL\n", user.name);
+      int length = snprintf (line, sizeof line,
+                             "Defaults env_keep += \"HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy\"\n"
+                             "Defaults env_keep += \"NODE_USE_ENV_PROXY NODE_EXTRA_CA_CERTS SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE\"\n"
+                             "Defaults env_keep += \"GIT_SSL_CAINFO CARGO_HTTP_CAINFO CREEL_SANDBOX IS_SANDBOX\"\n"
+                             "%s ALL=(ALL:ALL) NOPASSWD: ALL\n", user.name);
 
       if (write_file ("/etc/sudoers.d/creel", line, length, 0440) < 0)
         say ("cannot write /etc/sudoers.d/creel: %s", strerror (errno));
