@@ -113,6 +113,7 @@ find_or_create (Cli *cli, const CliCreateOptions *options, char **words, gboolea
               return NULL;
             }
         }
+      g_clear_error (&local_error); /* an agent's name is no sandbox's: not wrong */
     }
   if (words[1] == NULL)
     {

@@ -201,7 +201,10 @@ test_names (void)
 static void
 test_run (void)
 {
-  g_autofree char *out = NULL, *names = NULL, *again = NULL;
+  g_autofree char *out = NULL, *err = NULL, *names = NULL, *again = NULL;
+  g_autofree char *root = g_dir_make_tmp ("creel-root-XXXXXX", NULL);
+  g_autofree char *agents = g_strconcat (root, "/etc/creel/agents.d", NULL), *agent = g_strconcat (agents, "/shell.conf", NULL);
+  g_autofree char *clean = g_strdup_printf ("rm -r %s", root);
 
   g_assert_cmpint (run ("create --name attach shell"), ==, 0);
   g_assert_cmpint (run_with_input ("run attach", "hello\n", &out, NULL), ==, 0); /* its command is cat */
@@ -212,6 +215,14 @@ test_run (void)
   /* the same agent and folder: the same sandbox */
   g_assert_cmpint (run ("run shell . -- sh -c 'exit 3'"), ==, 3);
   g_assert_cmpint (run ("run shell . -- sh -c 'exit 4'"), ==, 4);
+  /* an agent's name alone is looked up as a sandbox's first */
+  g_assert_cmpint (g_mkdir_with_parents (agents, 0755), ==, 0);
+  g_assert_true (g_file_set_contents (agent, "[Agent]\nImage=shell\nCommand=cat\n", -1, NULL));
+  g_setenv ("CREEL_ROOT", root, TRUE);
+  g_assert_cmpint (run_with_input ("run shell -- sh -c 'exit 6'", "", NULL, &err), ==, 6);
+  g_unsetenv ("CREEL_ROOT");
+  g_assert_cmpstr (err, ==, "");
+  g_assert_true (g_spawn_command_line_sync (clean, NULL, NULL, NULL, NULL));
   g_assert_cmpint (run_with_input ("ls -q", "", &names, NULL), ==, 0);
   g_assert_null (strchr (g_strchomp (names), '\n'));
 
