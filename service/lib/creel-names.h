@@ -17,6 +17,10 @@
 /* units, domains */
 #define CREEL_UNIT_PREFIX "creel@"
 #define CREEL_UNIT_TEMPLATE "creel@.service"
+#define CREEL_ENGINE_UNIT_PREFIX "creel-engine-" /* and the first 16 digits of the model's id */
+#define CREEL_ENGINE_SLICE "system-creel\\x2dengine.slice"
+#define CREEL_MODELS_UNIT "creel-models.service"
+#define CREEL_MODELS_SOCKET "creel-models.socket"
 #define CREEL_DOMAIN_PREFIX "creel-"
 #define CREEL_DEFINITION_FILE "50-definition.conf"
 #define CREEL_DEFINITION_SECTION "X-Creel"
@@ -33,10 +37,13 @@
 #define CREEL_GUEST_DIR CREEL_STATE_DIR "/guest" /* vmlinuz, initramfs, accelerator */
 #define CREEL_RUNTIME_DIR "/run/creel"
 #define CREEL_CHANNEL_DIR CREEL_RUNTIME_DIR "/channels" /* NAME.egress NAME.control NAME.gateway */
+#define CREEL_ENGINE_DIR "/run/creel-engines"           /* HEX16/engine.sock: the runtime directory of an engine's unit */
 #define CREEL_CONFIG_DIR "/etc/creel"                   /* policy.d credentials.d agents.d ca.d */
 
 /* the user of workers that read or write CREEL_OCI_DIR */
 #define CREEL_IMAGE_USER "creel-image"
+/* the user and group of creel-models.service */
+#define CREEL_MODELS_USER "creel-models"
 
 /* the two virtio-serial ports of a guest */
 #define CREEL_PORT_EGRESS "org.creel.egress"
@@ -58,7 +65,7 @@
 
 /* journal fields */
 #define CREEL_FIELD_SANDBOX "CREEL_SANDBOX"
-#define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, life, session, secret, port */
+#define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, life, session, secret, port, model */
 #define CREEL_FIELD_VERDICT "CREEL_VERDICT" /* allow, deny */
 #define CREEL_FIELD_REASON "CREEL_REASON"
 #define CREEL_FIELD_METHOD "CREEL_METHOD"
@@ -73,6 +80,7 @@
 #define CREEL_FIELD_BYTES_OUT "CREEL_BYTES_OUT"
 #define CREEL_FIELD_WAY "CREEL_WAY" /* proxy, transparent */
 
+#define CREEL_FIELD_MODEL "CREEL_MODEL" /* as people call it */
 #define CREEL_FIELD_PEER "CREEL_PEER"             /* who connected to a published port */
 #define CREEL_FIELD_GUEST_PORT "CREEL_GUEST_PORT" /* that it leads to */
 #define CREEL_FIELD_REQUEST "CREEL_REQUEST" /* joins the announcement and the end of one request */

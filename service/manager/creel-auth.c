@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-auth.h"
 
+#include <pwd.h>
+
 #include "creel-error.h"
+#include "creel-names.h"
 
 #define POLKIT_NAME "org.freedesktop.PolicyKit1"
 #define POLKIT_PATH "/org/freedesktop/PolicyKit1/Authority"
@@ -35,6 +38,17 @@ static const struct
   { "org.creel.Creel1.Models", "PushModel", CREEL_ACTION_NONE },   /* export-image, with model and reference */
   { "org.creel.Creel1.Models", "TagModel", CREEL_ACTION_REMOVE_MODEL },
   { "org.creel.Creel1.Models", "RemoveModel", CREEL_ACTION_REMOVE_MODEL },
+  { "org.creel.Creel1.Models", "PruneModels", CREEL_ACTION_REMOVE_MODEL },
+  { "org.creel.Creel1.Models", "ConfigureModel", CREEL_ACTION_CONFIGURE_MODEL },
+  { "org.creel.Creel1.Models", "UnloadModel", CREEL_ACTION_CONFIGURE_MODEL },
+  { "org.creel.Creel1.Models", "ReadLog", CREEL_ACTION_CONFIGURE_MODEL },
+  { "org.creel.Creel1.Models", "ListLoaded", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Models", "DiskUsage", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Models", "Status", CREEL_ACTION_NONE },
+  { "org.creel.Creel1.Engines", "StartEngine", CREEL_ACTION_INTERNAL },
+  { "org.creel.Creel1.Engines", "StopEngine", CREEL_ACTION_INTERNAL },
+  { "org.creel.Creel1.Engines", "ListEngines", CREEL_ACTION_INTERNAL },
+  { "org.creel.Creel1.Engines", "ReportEngine", CREEL_ACTION_INTERNAL },
   { "org.creel.Creel1.AgentManager", "Register", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Unregister", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Revoke", CREEL_ACTION_NONE }, /* of the caller's own sandboxes, and only takes away */
@@ -72,6 +86,14 @@ creel_auth_effective_action (const char *action, uid_t caller, uid_t owner)
   if (caller == owner)
     return action;
   return g_str_equal (action, CREEL_ACTION_NONE) ? CREEL_ACTION_SEE_OTHERS : CREEL_ACTION_CONTROL_OTHERS;
+}
+
+gboolean
+creel_auth_is_internal (uid_t uid)
+{
+  const struct passwd *user = uid != 0 ? getpwnam (CREEL_MODELS_USER) : NULL;
+
+  return uid == 0 || (user != NULL && user->pw_uid == uid);
 }
 
 typedef struct

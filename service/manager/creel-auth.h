@@ -19,11 +19,16 @@
 
 /* Acts on nothing but the caller's own place on the bus, or tells what everybody may know. */
 #define CREEL_ACTION_NONE ""
+/* Not polkit's: for root and the user of the model runner, see creel_auth_is_internal () */
+#define CREEL_ACTION_INTERNAL "internal"
 
 /* The action of a method, or NULL for a method that is not in the table: nobody may call it. */
 const char *creel_auth_action (const char *interface, const char *method);
 /* What is really asked: another's sandbox is control-others (see-others for properties), whatever the table says. */
 const char *creel_auth_effective_action (const char *action, uid_t caller, uid_t owner);
+
+/* May call what has CREEL_ACTION_INTERNAL. */
+gboolean creel_auth_is_internal (uid_t uid);
 
 typedef void (*CreelAuthFunc) (gpointer user_data, GError *error);
 

@@ -67,6 +67,8 @@ extern const CreelMethod creel_agent_methods[];
 extern const CreelMethod creel_model_methods[];
 extern const CreelMethod creel_model_job_methods[];
 extern const CreelMethod creel_model_import_methods[];
+extern const CreelMethod creel_model_runner_methods[];
+extern const CreelMethod creel_engine_methods[];
 
 /* All properties of an object's interface (org.creel.Creel1.X without the prefix) as a floating a{sv}; NULL when there
  * is no such object. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "creel-config.h"
+#include "creel-engine-search.h"
 #include "creel-names.h"
 #include "creel-root.h"
 
@@ -106,8 +107,26 @@ check_space (GVariantBuilder *b)
     say (b, "disk space", "ok", text, "");
 }
 
+/* Who has no models needs none of it, so it is never an error. */
+static void
+check_models (GVariantBuilder *b, gboolean listens)
+{
+  g_autofree char *place = g_strdup_printf ("listens on 127.0.0.1:%d", CREEL_MODEL_RUNNER_PORT);
+  g_autoptr (GError) error = NULL;
+  g_autofree char *engine = creel_engine_find (&error);
+
+  if (engine != NULL)
+    say (b, "model engine", "ok", engine, "");
+  else
+    say (b, "model engine", "warning", "none: models can be pulled, but not loaded", creel_engine_advice ());
+  if (listens)
+    say (b, "model runner", "ok", place, "");
+  else
+    say (b, "model runner", "warning", "does not listen: nobody can ask a model", "systemctl enable --now " CREEL_MODELS_SOCKET);
+}
+
 GVariant *
-creel_check_report (void)
+creel_check_report (gboolean models_listen)
 {
   static const char *const qemu[] = { "/usr/bin/qemu-system-x86_64", "/usr/bin/qemu-system-aarch64", "/usr/libexec/qemu-kvm", NULL };
   static const char *const virtiofsd[] = { "/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/libexec/qemu/virtiofsd", NULL };
@@ -124,5 +143,6 @@ creel_check_report (void)
   check_guest (&b);
   check_program (&b, "polkit", polkit, "install polkitd: without it only root may use creel");
   check_space (&b);
+  check_models (&b, models_listen);
   return g_variant_builder_end (&b);
 }

@@ -8,6 +8,8 @@
 #include "creel-agent-registry.h"
 #include "creel-ceiling.h"
 #include "creel-dispatch.h"
+#include "creel-engine-version.h"
+#include "creel-engines.h"
 #include "creel-error.h"
 #include "creel-image-store.h"
 #include "creel-job.h"
@@ -23,6 +25,7 @@ on_caller_gone (const char *name, uid_t uid, gpointer user_data)
 
   creel_session_hangup_all (daemon, name);
   creel_agent_registry_gone (daemon->agents, name);
+  creel_engines_client_gone (daemon->engines, name);
 }
 
 static void
@@ -121,6 +124,8 @@ creel_daemon_new (GError **error)
   daemon->callers = creel_callers_new (daemon->bus, on_caller_gone, daemon);
   daemon->agents = creel_agent_registry_new (daemon);
   daemon->units = creel_units_new (daemon->bus, CREEL_UNIT_PREFIX, on_unit_changed, daemon);
+  daemon->engines = creel_engines_new (daemon);
+  daemon->engine_version = creel_engine_version_new (daemon);
   creel_image_store_clean ();
   daemon->ceiling = creel_ceiling_new (daemon);
   creel_daemon_rescan (daemon);
@@ -141,6 +146,8 @@ creel_daemon_free (CreelDaemon *daemon)
   g_clear_pointer (&daemon->image_jobs, g_ptr_array_unref);
   g_clear_pointer (&daemon->garbage, g_hash_table_unref);
   g_clear_pointer (&daemon->reserved, g_hash_table_unref);
+  g_clear_pointer (&daemon->engine_version, creel_engine_version_free);
+  g_clear_pointer (&daemon->engines, creel_engines_free);
   g_clear_pointer (&daemon->units, creel_units_free);
   g_clear_pointer (&daemon->agents, creel_agent_registry_free);
   g_clear_pointer (&daemon->callers, creel_callers_free);

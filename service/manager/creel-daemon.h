@@ -12,6 +12,8 @@ typedef struct _CreelSession CreelSession;
 typedef struct _CreelJob CreelJob;
 typedef struct _CreelAgentRegistry CreelAgentRegistry;
 typedef struct _CreelCeiling CreelCeiling;
+typedef struct _CreelEngines CreelEngines;
+typedef struct _CreelEngineVersion CreelEngineVersion;
 
 #define CREEL_MAX_SANDBOXES_PER_USER 256
 #define CREEL_MAX_SESSIONS_PER_USER 64
@@ -25,6 +27,8 @@ typedef struct
   CreelUnits *units;
   CreelAgentRegistry *agents;
   CreelCeiling *ceiling;
+  CreelEngines *engines;
+  CreelEngineVersion *engine_version;
   GHashTable *sandboxes; /* name -> CreelSandbox */
   GHashTable *reserved;  /* names that are being created -> owner */
   GHashTable *sessions;  /* decimal id -> CreelSession */

@@ -5,6 +5,7 @@
 
 #include "creel-auth.h"
 #include "creel-dbus-agentmanager.h"
+#include "creel-dbus-engines.h"
 #include "creel-dbus-job.h"
 #include "creel-dbus-manager.h"
 #include "creel-dbus-models.h"
@@ -19,13 +20,16 @@
 #define PREFIX CREEL_BUS_NAME "."
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define OBJECT_MANAGER "org.freedesktop.DBus.ObjectManager"
+#define N_ROOT 5
+#define N_SUBTREES 3
 
 static const CreelMethod *const faces[] = { creel_manager_methods, creel_sandbox_methods, creel_network_methods,
                                             creel_exec_methods,    creel_session_methods, creel_job_methods,
                                             creel_image_methods,   creel_image_make_methods, creel_agent_methods,
                                             creel_log_methods,     creel_ports_methods,   creel_image_save_methods,
                                             creel_image_pull_methods, creel_image_push_methods, creel_build_methods,
-                                            creel_model_methods,      creel_model_job_methods,  creel_model_import_methods };
+                                            creel_model_methods,      creel_model_job_methods,  creel_model_import_methods,
+                                            creel_model_runner_methods, creel_engine_methods };
 
 gboolean
 creel_dispatch_is_own (uid_t uid, uid_t owner)
@@ -272,7 +276,12 @@ authorize (CreelCall *call, uid_t owner)
       creel_call_fail_new (call, G_DBUS_ERROR, G_DBUS_ERROR_UNKNOWN_METHOD, "No such method");
       return;
     }
-  if (!g_str_equal (action, CREEL_ACTION_NONE))
+  if (g_str_equal (action, CREEL_ACTION_INTERNAL) && !creel_auth_is_internal (call->uid))
+    {
+      creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_NOT_AUTHORIZED, "Only the model runner may do this");
+      return;
+    }
+  if (!g_str_equal (action, CREEL_ACTION_NONE) && !g_str_equal (action, CREEL_ACTION_INTERNAL))
     g_strv_builder_add (builder, creel_auth_effective_action (action, call->uid, owner));
   if (method->prepare != NULL && !method->prepare (call, builder, &error))
     {
@@ -446,9 +455,10 @@ gboolean
 creel_dispatch_export (CreelDaemon *daemon, GError **error)
 {
   static const GDBusSubtreeVTable subtree = { .enumerate = enumerate, .introspect = introspect, .dispatch = dispatch };
-  static const char *const paths[] = { CREEL_SANDBOX_PATH, CREEL_SESSION_PATH, CREEL_JOB_PATH };
-  GDBusInterfaceInfo *root[] = { creel_dbus_manager_interface_info (), creel_dbus_agent_manager_interface_info (),
-                                 creel_dbus_models_interface_info (), object_manager_info () };
+  static const char *const paths[N_SUBTREES] = { CREEL_SANDBOX_PATH, CREEL_SESSION_PATH, CREEL_JOB_PATH };
+  GDBusInterfaceInfo *root[N_ROOT] = { creel_dbus_manager_interface_info (), creel_dbus_agent_manager_interface_info (),
+                                 creel_dbus_models_interface_info (), creel_dbus_engines_interface_info (),
+                                 object_manager_info () };
   guint n = 0;
 
   for (guint i = 0; i < G_N_ELEMENTS (root); i++, n++)
@@ -471,10 +481,10 @@ creel_dispatch_export (CreelDaemon *daemon, GError **error)
 void
 creel_dispatch_unexport (CreelDaemon *daemon)
 {
-  for (guint i = 0; i < 4; i++)
+  for (guint i = 0; i < N_ROOT; i++)
     if (daemon->registrations[i] != 0)
       g_dbus_connection_unregister_object (daemon->bus, daemon->registrations[i]);
-  for (guint i = 4; i < 7; i++)
+  for (guint i = N_ROOT; i < N_ROOT + N_SUBTREES; i++)
     if (daemon->registrations[i] != 0)
       g_dbus_connection_unregister_subtree (daemon->bus, daemon->registrations[i]);
 }

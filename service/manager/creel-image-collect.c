@@ -126,7 +126,7 @@ creel_image_collect_all (CreelDaemon *daemon, guint64 *ret_bytes, GError **error
   *ret_bytes = 0;
   if (creel_image_job_any (daemon))
     {
-      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "Images are being made or moved now; prune when that has ended");
+      g_set_error_literal (error, CREEL_ERROR, CREEL_ERROR_FAILED, "Images or models are being made or moved now; prune when that has ended");
       return FALSE;
     }
   owned = find_owned ();

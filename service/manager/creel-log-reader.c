@@ -54,6 +54,22 @@ match (sd_journal *journal, const char *format, ...)
   return sd_journal_add_match (journal, text, 0);
 }
 
+static int
+match_models (sd_journal *journal)
+{
+  int r = match (journal, "_SYSTEMD_UNIT=" CREEL_MODELS_UNIT);
+
+  r = r < 0 ? r : sd_journal_add_disjunction (journal);
+  r = r < 0 ? r : match (journal, "_SYSTEMD_SLICE=" CREEL_ENGINE_SLICE);
+  r = r < 0 ? r : sd_journal_add_disjunction (journal);
+  r = r < 0 ? r : match (journal, "_SYSTEMD_UNIT=creeld.service");
+  r = r < 0 ? r : match (journal, CREEL_FIELD_EVENT "=model");
+  r = r < 0 ? r : sd_journal_add_disjunction (journal);
+  r = r < 0 ? r : match (journal, "_PID=1");
+  r = r < 0 ? r : match (journal, "UNIT=" CREEL_MODELS_UNIT);
+  return r < 0 ? r : match (journal, "UNIT=" CREEL_MODELS_SOCKET);
+}
+
 /* Fields that begin with "_" are journald's own: anybody may write the others, so each alternative needs one of them. */
 static int
 match_sandbox (sd_journal *journal, const char *name, CreelLogKind kind)
@@ -214,7 +230,7 @@ creel_log_read (const char *directory, const char *name, CreelLogKind kind, gint
                             : sd_journal_open (&journal, SD_JOURNAL_LOCAL_ONLY | SD_JOURNAL_SYSTEM);
 
   if (r >= 0)
-    r = match_sandbox (journal, name, kind);
+    r = kind == CREEL_LOG_MODELS ? match_models (journal) : match_sandbox (journal, name, kind);
   since = MAX (since, 0);
   limit = MIN (limit, CREEL_LOG_MAX_ENTRIES);
   if (r >= 0)

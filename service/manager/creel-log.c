@@ -115,34 +115,100 @@ prepare_read_log (CreelCall *call, GStrvBuilder *actions, GError **error)
   return FALSE;
 }
 
-static void
-handle_read_log (CreelCall *call)
+/* NULL: too many, and the call is answered. */
+static Read *
+begin_read (CreelCall *call, CreelLogKind kind, const char *cursor, guint32 limit)
 {
-  CreelSandbox *sandbox = creel_call_sandbox (call);
-  g_autoptr (GTask) task = NULL;
-  const char *kind, *cursor;
   Read *request;
 
-  if (sandbox == NULL)
-    return;
   if (count_reader (call->uid, 1) > MAX_READERS_PER_USER)
     {
       count_reader (call->uid, -1);
       creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "Too many read the journal for you at this moment; try again");
-      return;
+      return NULL;
     }
   request = g_new0 (Read, 1);
-  g_variant_get (call->parameters, "(&s&su)", &kind, &cursor, &request->limit);
-  creel_log_kind_parse (kind, &request->kind);
-  request->name = g_strdup (call->node);
+  request->kind = kind;
   request->cursor = g_strdup (cursor);
-  request->since = get_created (sandbox);
-  task = g_task_new (NULL, NULL, on_read, call);
+  request->limit = limit;
+  return request;
+}
+
+static void
+run_read (CreelCall *call, Read *request, GAsyncReadyCallback done)
+{
+  g_autoptr (GTask) task = g_task_new (NULL, NULL, done, call);
+
   g_task_set_task_data (task, request, read_free);
   g_task_run_in_thread (task, run);
 }
 
+static void
+handle_read_log (CreelCall *call)
+{
+  CreelSandbox *sandbox = creel_call_sandbox (call);
+  const char *text, *cursor;
+  CreelLogKind kind = CREEL_LOG_LIFE;
+  Read *request;
+  guint32 limit;
+
+  if (sandbox == NULL)
+    return;
+  g_variant_get (call->parameters, "(&s&su)", &text, &cursor, &limit);
+  creel_log_kind_parse (text, &kind);
+  request = begin_read (call, kind, cursor, limit);
+  if (request == NULL)
+    return;
+  request->name = g_strdup (call->node);
+  request->since = get_created (sandbox);
+  run_read (call, request, on_read);
+}
+
+static gboolean
+prepare_read_models (CreelCall *call, GStrvBuilder *actions, GError **error)
+{
+  const char *cursor;
+  guint32 limit;
+
+  g_variant_get (call->parameters, "(&su)", &cursor, &limit);
+  if (!creel_log_cursor_is_valid (cursor))
+    g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "This cursor did not come from ReadLog");
+  else if (limit > CREEL_LOG_MAX_ENTRIES)
+    g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "limit must be at most %d", CREEL_LOG_MAX_ENTRIES);
+  else
+    return TRUE;
+  return FALSE;
+}
+
+static void
+on_models_read (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  CreelCall *call = user_data;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) answer = g_task_propagate_pointer (G_TASK (result), &error);
+
+  count_reader (call->uid, -1);
+  if (answer == NULL)
+    creel_call_fail (call, error);
+  else
+    creel_call_return (call, answer);
+}
+
+static void
+handle_read_models (CreelCall *call)
+{
+  const char *cursor;
+  Read *request;
+  guint32 limit;
+
+  g_variant_get (call->parameters, "(&su)", &cursor, &limit);
+  request = begin_read (call, CREEL_LOG_MODELS, cursor, limit);
+  if (request != NULL)
+    run_read (call, request, on_models_read);
+}
+
 const CreelMethod creel_log_methods[] = {
+  { "Models", "ReadLog", prepare_read_models, handle_read_models },
   { "Sandbox", "ReadLog", prepare_read_log, handle_read_log },
   { NULL }
 };

@@ -114,9 +114,18 @@ handle_list (CreelCall *call)
 }
 
 static void
+with_models_socket (GHashTable *units, gpointer user_data, GError *error)
+{
+  CreelCall *call = user_data;
+  gboolean listens = g_strcmp0 (g_hash_table_lookup (units, CREEL_MODELS_SOCKET), "active") == 0;
+
+  creel_call_return (call, g_variant_new ("(@a(ssss))", creel_check_report (listens)));
+}
+
+static void
 handle_check (CreelCall *call)
 {
-  creel_call_return (call, g_variant_new ("(@a(ssss))", creel_check_report ()));
+  creel_units_list (call->daemon->units, CREEL_MODELS_SOCKET, with_models_socket, call);
 }
 
 const CreelMethod creel_manager_methods[] = {

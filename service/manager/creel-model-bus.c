@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "creel-call.h"
+#include "creel-engines.h"
 #include "creel-error.h"
 #include "creel-image-collect.h"
+#include "creel-model-settings.h"
 #include "creel-model-store.h"
 #include "creel-reference.h"
 
@@ -40,8 +42,20 @@ add (GVariantBuilder *b, const char *key, GVariant *value)
 }
 
 static void
-add_model (GVariantBuilder *b, const CreelModelConfig *config, GHashTable *names, const char *registry)
+add_settings (GVariantBuilder *b, const CreelModelSettings *settings)
 {
+  if (settings->context_size != 0)
+    add (b, "context-size", g_variant_new_uint64 (settings->context_size));
+  if (settings->has_keep_alive)
+    add (b, "keep-alive", g_variant_new_uint64 (settings->keep_alive));
+  if (settings->engine_flags != NULL)
+    add (b, "engine-flags", g_variant_new_strv ((const char *const *) settings->engine_flags, -1));
+}
+
+static void
+add_model (GVariantBuilder *b, const CreelModelConfig *config, GHashTable *names, GHashTable *all_settings, const char *registry)
+{
+  const CreelModelSettings *settings;
   g_auto (GStrv) own = creel_model_store_names_of (names, config->id);
 
   add (b, "id", g_variant_new_string (config->id));
@@ -59,6 +73,9 @@ add_model (GVariantBuilder *b, const CreelModelConfig *config, GHashTable *names
   add (b, "embedding", g_variant_new_boolean (config->embedding));
   add (b, "created", g_variant_new_int64 (config->created));
   add (b, "source", g_variant_new_string (config->source));
+  settings = creel_model_settings_find (all_settings, own, config->id);
+  if (settings != NULL)
+    add_settings (b, settings);
 }
 
 static void
@@ -67,10 +84,11 @@ handle_list (CreelCall *call)
   g_autoptr (GError) error = NULL;
   g_autofree char *registry = creel_registry_of_models (NULL);
   g_autoptr (GHashTable) names = creel_model_store_load_names (&error);
+  g_autoptr (GHashTable) settings = names != NULL ? creel_model_settings_load (&error) : NULL;
   g_auto (GStrv) ids = creel_model_store_list ();
   GVariantBuilder b;
 
-  if (names == NULL)
+  if (settings == NULL)
     {
       creel_call_fail (call, error);
       return;
@@ -83,7 +101,7 @@ handle_list (CreelCall *call)
       if (config == NULL)
         continue;
       g_variant_builder_open (&b, G_VARIANT_TYPE ("a{sv}"));
-      add_model (&b, config, names, registry);
+      add_model (&b, config, names, settings, registry);
       g_variant_builder_close (&b);
     }
   creel_call_return (call, g_variant_new ("(aa{sv})", &b));
@@ -95,6 +113,7 @@ handle_inspect (CreelCall *call)
   g_autoptr (GError) error = NULL;
   g_autofree char *registry = creel_registry_of_models (NULL);
   g_autoptr (GHashTable) names = creel_model_store_load_names (&error);
+  g_autoptr (GHashTable) settings = names != NULL ? creel_model_settings_load (&error) : NULL;
   g_autofree char *id = NULL;
   g_autoptr (CreelModelConfig) config = NULL;
   GVariantBuilder b, files;
@@ -102,7 +121,7 @@ handle_inspect (CreelCall *call)
   guint64 sum = 0;
 
   g_variant_get_child (call->parameters, 0, "&s", &model);
-  id = names != NULL ? creel_model_store_resolve (model, &error) : NULL;
+  id = settings != NULL ? creel_model_store_resolve (model, &error) : NULL;
   config = id != NULL ? creel_model_config_load (id, &error) : NULL;
   if (config == NULL)
     {
@@ -110,7 +129,7 @@ handle_inspect (CreelCall *call)
       return;
     }
   g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
-  add_model (&b, config, names, registry);
+  add_model (&b, config, names, settings, registry);
   for (char **blob = config->blobs; *blob != NULL; blob++)
     sum += g_ascii_strtoull (*blob + 65, NULL, 10);
   add (&b, "manifest", g_variant_new_take_string (g_strconcat ("sha256:", config->manifest, NULL)));
@@ -149,17 +168,22 @@ handle_tag (CreelCall *call)
   g_autoptr (GError) error = NULL;
   g_autofree char *id = NULL;
   g_autofree char *name = NULL;
+  g_autoptr (GHashTable) names = NULL;
+  g_auto (GStrv) own = NULL;
   const char *model, *text;
 
   g_variant_get (call->parameters, "(&s&s@a{sv})", &model, &text, NULL);
   id = creel_model_store_resolve (model, &error);
   name = id != NULL ? creel_image_reference_normalize (text, &error) : NULL;
-  if (name != NULL)
-    creel_model_store_add_name (id, name, &error);
-  if (error != NULL)
-    creel_call_fail (call, error);
-  else
-    creel_call_return (call, NULL);
+  names = name != NULL ? creel_model_store_load_names (&error) : NULL;
+  own = names != NULL ? creel_model_store_names_of (names, id) : NULL;
+  if (own == NULL || !creel_model_settings_copy (own, id, name, &error) || !creel_model_store_add_name (id, name, &error))
+    {
+      creel_call_fail (call, error);
+      return;
+    }
+  creel_engines_models_changed (call->daemon->engines);
+  creel_call_return (call, NULL);
 }
 
 static gboolean
@@ -170,31 +194,101 @@ prepare_remove (CreelCall *call, GStrvBuilder *actions, GError **error)
   return prepare_options (call, 1, known, error);
 }
 
-/* Nothing loads models yet. */
 static gboolean
-is_loaded (const char *id, gpointer unused)
+is_loaded (const char *id, gpointer user_data)
 {
-  return FALSE;
+  return creel_engines_is_loaded (user_data, id);
+}
+
+/* What was set for a name that is gone is forgotten; a model that goes takes that of its id. */
+static void
+forget_settings (GHashTable *before, const char *id)
+{
+  g_autoptr (GHashTable) after = creel_model_store_load_names (NULL);
+  g_autoptr (GPtrArray) gone = g_ptr_array_new ();
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) own = creel_model_store_names_of (before, id);
+
+  for (char **name = own; after != NULL && *name != NULL; name++)
+    if (!g_hash_table_contains (after, *name))
+      g_ptr_array_add (gone, *name);
+  if (gone->len == g_strv_length (own))
+    g_ptr_array_add (gone, (char *) id);
+  g_ptr_array_add (gone, NULL);
+  if (!creel_model_settings_forget ((char **) gone->pdata, &error))
+    g_warning ("%s", error->message);
 }
 
 static void
-handle_remove (CreelCall *call)
+remove_it (CreelCall *call)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) options = NULL;
+  g_autoptr (GHashTable) names = creel_model_store_load_names (&error);
+  g_autofree char *id = NULL;
   g_auto (GStrv) blobs = NULL;
   gboolean force = FALSE;
   const char *model;
 
   g_variant_get (call->parameters, "(&s@a{sv})", &model, &options);
   g_variant_lookup (options, "force", "b", &force);
-  if (!creel_model_store_remove (model, force, is_loaded, NULL, &blobs, &error))
+  id = names != NULL ? creel_model_store_resolve (model, &error) : NULL;
+  if (id == NULL || !creel_model_store_remove (model, force, is_loaded, call->daemon->engines, &blobs, &error))
     {
       creel_call_fail (call, error);
       return;
     }
+  forget_settings (names, id);
   creel_image_collect_blobs (call->daemon, blobs);
+  creel_engines_models_changed (call->daemon->engines);
   creel_call_return (call, NULL);
+}
+
+static void
+unloaded (gpointer user_data, const GError *error)
+{
+  CreelCall *call = user_data;
+
+  if (error != NULL && !g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING))
+    creel_call_fail (call, error);
+  else
+    remove_it (call);
+}
+
+/* Whether a removal would take the model away, and not only one of its names. */
+static gboolean
+is_last (const char *model, const char *id)
+{
+  g_autoptr (GHashTable) names = creel_model_store_load_names (NULL);
+  g_autofree char *registry = creel_registry_of_models (NULL);
+  g_autofree char *name = names != NULL ? creel_reference_find (names, model, registry) : NULL;
+  g_auto (GStrv) own = names != NULL ? creel_model_store_names_of (names, id) : NULL;
+
+  return name == NULL || (own != NULL && g_strv_length (own) <= 1);
+}
+
+static void
+unload_and_remove (gpointer user_data)
+{
+  CreelCall *call = user_data;
+  g_autoptr (GVariant) options = g_variant_get_child_value (call->parameters, 1);
+  g_autofree char *id = NULL;
+  gboolean force = FALSE;
+  const char *model;
+
+  g_variant_get_child (call->parameters, 0, "&s", &model);
+  g_variant_lookup (options, "force", "b", &force);
+  id = force ? creel_model_store_resolve (model, NULL) : NULL;
+  if (id != NULL && creel_engines_is_loaded (call->daemon->engines, id) && is_last (model, id))
+    creel_engines_stop (call->daemon->engines, id, unloaded, call);
+  else
+    remove_it (call);
+}
+
+static void
+handle_remove (CreelCall *call)
+{
+  creel_engines_when_ready (call->daemon->engines, unload_and_remove, call);
 }
 
 const CreelMethod creel_model_methods[] = {

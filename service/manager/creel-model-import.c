@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "creel-auth.h"
+#include "creel-engines.h"
 #include "creel-error.h"
 #include "creel-image-job.h"
 #include "creel-model-import.h"
@@ -89,7 +90,8 @@ packed (CreelImageJob *job, CreelWorkerLines *lines, gpointer data)
       config->created = g_get_real_time ();
       g_free (config->source);
       config->source = g_strdup ("import");
-      creel_model_store_add (config, import->name, &error);
+      if (creel_model_store_add (config, import->name, &error))
+        creel_engines_models_changed (creel_image_job_get_daemon (job)->engines);
     }
   if (error != NULL)
     {

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "creel-auth.h"
+#include "creel-engines.h"
 #include "creel-error.h"
 #include "creel-image-job.h"
 #include "creel-image-secret.h"
@@ -66,7 +67,8 @@ fetched (CreelImageJob *job, CreelWorkerLines *lines, gpointer data)
       config->created = g_get_real_time ();
       g_free (config->source);
       config->source = g_strconcat ("pull: ", move->name, NULL);
-      creel_model_store_add (config, move->name, &error);
+      if (creel_model_store_add (config, move->name, &error))
+        creel_engines_models_changed (creel_image_job_get_daemon (job)->engines);
     }
   if (error != NULL)
     creel_image_job_fail (job, error);

@@ -12,10 +12,17 @@
 #define PROPERTIES "org.freedesktop.DBus.Properties"
 #define CALL_TIMEOUT (90 * 1000) /* a reload of all units can be slow */
 
+typedef struct
+{
+  char *path_prefix;
+  CreelUnitChangedFunc changed;
+  gpointer user_data;
+} Watch;
+
 struct _CreelUnits
 {
   GDBusConnection *bus;
-  char *path_prefix;
+  GArray *watches;
   CreelUnitChangedFunc changed;
   gpointer user_data;
   GHashTable *jobs;     /* object path -> Job, waiting */
@@ -31,6 +38,7 @@ creel_unit_state_clear (CreelUnitState *state)
   g_clear_pointer (&state->active_state, g_free);
   g_clear_pointer (&state->status_text, g_free);
   g_clear_pointer (&state->result, g_free);
+  g_clear_pointer (&state->service, g_variant_unref);
 }
 
 /* As systemd's bus_label_escape (): everything but letters and digits is _XX, and a leading digit too. */
@@ -139,12 +147,28 @@ on_properties_changed (GDBusConnection *bus, const char *sender, const char *pat
                        const char *signal, GVariant *parameters, gpointer user_data)
 {
   CreelUnits *units = user_data;
-  g_autofree char *unit = NULL;
+  for (guint i = 0; i < units->watches->len; i++)
+    {
+      const Watch *watch = &g_array_index (units->watches, Watch, i);
+      g_autofree char *unit = g_str_has_prefix (path, watch->path_prefix) ? unit_from_path (path) : NULL;
 
-  if (!g_str_has_prefix (path, units->path_prefix))
-    return;
-  unit = unit_from_path (path);
-  units->changed (unit, units->user_data);
+      if (unit != NULL)
+        watch->changed (unit, watch->user_data);
+    }
+}
+
+void
+creel_units_watch (CreelUnits *units, const char *prefix, CreelUnitChangedFunc changed, gpointer user_data)
+{
+  Watch watch = { unit_path (prefix), changed, user_data };
+
+  g_array_append_val (units->watches, watch);
+}
+
+static void
+watch_clear (gpointer data)
+{
+  g_free (((Watch *) data)->path_prefix);
 }
 
 static void
@@ -163,7 +187,9 @@ creel_units_new (GDBusConnection *bus, const char *prefix, CreelUnitChangedFunc 
   CreelUnits *units = g_new0 (CreelUnits, 1);
 
   units->bus = g_object_ref (bus);
-  units->path_prefix = unit_path (prefix);
+  units->watches = g_array_new (FALSE, FALSE, sizeof (Watch));
+  g_array_set_clear_func (units->watches, watch_clear);
+  creel_units_watch (units, prefix, changed, user_data);
   units->changed = changed;
   units->user_data = user_data;
   units->jobs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, job_free);
@@ -191,7 +217,7 @@ creel_units_free (CreelUnits *units)
   g_hash_table_unref (units->early);
   g_object_unref (units->cancellable);
   g_object_unref (units->bus);
-  g_free (units->path_prefix);
+  g_array_unref (units->watches);
   g_free (units);
 }
 
@@ -364,6 +390,7 @@ on_service_properties (GObject *source, GAsyncResult *result, gpointer user_data
       g_variant_lookup (properties, "StatusText", "s", &get->state.status_text);
       g_variant_lookup (properties, "Result", "s", &get->state.result);
       g_variant_lookup (properties, "ExecMainStatus", "i", &get->state.exit_status);
+      get->state.service = g_variant_ref (properties);
     }
   get_state_finish (get, properties != NULL);
 }
@@ -375,7 +402,10 @@ on_unit_properties (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GError) error = NULL;
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   g_autoptr (GVariant) properties = reply != NULL ? g_variant_get_child_value (reply, 0) : NULL;
+  guint64 since;
 
+  if (properties != NULL && g_variant_lookup (properties, "ActiveEnterTimestamp", "t", &since))
+    get->state.since = (gint64) since;
   if (properties == NULL || !g_variant_lookup (properties, "ActiveState", "s", &get->state.active_state))
     {
       get_state_finish (get, FALSE);

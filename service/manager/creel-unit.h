@@ -12,6 +12,8 @@ typedef struct
   char *status_text;
   char *result;       /* "success", "timeout", "exit-code", ... */
   int exit_status;    /* of the main process, or 0 */
+  gint64 since;       /* usec since the epoch: when it became active, or 0 */
+  GVariant *service;  /* a{sv}: all that systemd says of it as a service */
 } CreelUnitState;
 void creel_unit_state_clear (CreelUnitState *state);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CreelUnitState, creel_unit_state_clear)
@@ -24,6 +26,8 @@ typedef void (*CreelUnitChangedFunc) (const char *unit, gpointer user_data);
 /* `changed`: a unit that begins with `prefix` changed, look at it again; with unit NULL: systemd read all files again. */
 CreelUnits *creel_units_new (GDBusConnection *bus, const char *prefix, CreelUnitChangedFunc changed, gpointer user_data);
 void creel_units_free (CreelUnits *units);
+/* The same for units that begin otherwise; not told of a reload. */
+void creel_units_watch (CreelUnits *units, const char *prefix, CreelUnitChangedFunc changed, gpointer user_data);
 
 void creel_units_reload (CreelUnits *units, CreelUnitFunc done, gpointer user_data);
 /* verb: "StartUnit", "StopUnit", "RestartUnit". Done when the job is, with an error unless its result is "done";

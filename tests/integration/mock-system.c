@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* systemd and polkit as creeld sees them, on a private bus. Units hold no processes. What fails is told by names:
  *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed;
- *   a port 6666 is busy. What polkit was asked for is appended to $MOCK_POLKIT.asked.
+ *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start. What polkit was asked for is appended to $MOCK_POLKIT.asked.
  * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static GHashTable *active; /* unit -> ActiveState */
 static GHashTable *status; /* unit -> exit status */
 static GHashTable *running; /* set of units */
+static GHashTable *words; /* unit -> Environment of an engine */
 static guint next_job;
 
 static const char xml[] =
@@ -31,7 +33,8 @@ static const char xml[] =
     "</interface>"
     "<interface name='org.freedesktop.systemd1.Unit'><property name='ActiveState' type='s' access='read'/></interface>"
     "<interface name='org.freedesktop.systemd1.Service'><property name='StatusText' type='s' access='read'/>"
-    "<property name='Result' type='s' access='read'/><property name='ExecMainStatus' type='i' access='read'/></interface></node>";
+    "<property name='Result' type='s' access='read'/><property name='ExecMainStatus' type='i' access='read'/>"
+    "<property name='Environment' type='as' access='read'/><property name='MemoryCurrent' type='t' access='read'/></interface></node>";
 
 static char *
 unit_path (const char *unit)
@@ -106,6 +109,42 @@ list_units (GVariant *parameters, GDBusMethodInvocation *invocation)
 }
 
 static void
+start_transient (GDBusConnection *bus, GDBusMethodInvocation *invocation, GVariant *parameters, const char *unit)
+{
+  GUnixFDList *fds = g_dbus_message_get_unix_fd_list (g_dbus_method_invocation_get_message (invocation));
+  g_autofree char *text = g_variant_print (parameters, FALSE);
+  gboolean engine = g_str_has_prefix (unit, "creel-engine-");
+  gboolean bad = strstr (text, engine ? "CREEL_CONTEXT_SIZE=666'" : "missing") != NULL;
+
+  if (g_str_has_prefix (unit, "creel-version-") && fds != NULL)
+    {
+      int fd = g_unix_fd_list_get (fds, 0, NULL);
+
+      if (write (fd, "noise\nversion: 1.2 (mock)\n", 26) != 26)
+        g_warning ("write failed");
+      close (fd);
+    }
+  if (engine && !bad)
+    {
+      g_autoptr (GVariant) properties = g_variant_get_child_value (parameters, 2);
+      g_autoptr (GVariant) value = NULL;
+      GVariantIter iter;
+      const char *key;
+
+      g_variant_iter_init (&iter, properties);
+      while (g_variant_iter_next (&iter, "(&sv)", &key, &value))
+        {
+          if (g_str_equal (key, "Environment"))
+            g_hash_table_insert (words, unit_path (unit), g_variant_ref (value));
+          g_clear_pointer (&value, g_variant_unref);
+        }
+      g_hash_table_add (running, g_strdup (unit));
+    }
+  set_state (bus, unit, bad ? "failed" : engine ? "active" : "inactive", bad ? 10 : 0);
+  job (bus, invocation, unit, bad ? "failed" : "done");
+}
+
+static void
 on_call (GDBusConnection *bus, const char *sender, const char *path, const char *interface, const char *method,
          GVariant *parameters, GDBusMethodInvocation *invocation, gpointer unused)
 {
@@ -133,6 +172,10 @@ on_call (GDBusConnection *bus, const char *sender, const char *path, const char 
   if (!g_str_has_suffix (method, "Unit") || g_str_equal (method, "KillUnit") || g_str_equal (method, "ResetFailedUnit"))
     {
       g_dbus_method_invocation_return_value (invocation, NULL);
+      if (g_str_has_suffix (method, "Unit"))
+        g_variant_get_child (parameters, 0, "&s", &unit);
+      if (g_str_equal (method, "KillUnit") && g_hash_table_remove (running, unit))
+        set_state (bus, unit, "failed", 9);
       if (g_str_equal (method, "Reload"))
         g_dbus_connection_emit_signal (bus, NULL, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "Reloading",
                                        g_variant_new ("(b)", FALSE), NULL);
@@ -156,13 +199,7 @@ on_call (GDBusConnection *bus, const char *sender, const char *path, const char 
       job (bus, invocation, unit, bad ? "failed" : "done");
     }
   else
-    {
-      g_autofree char *text = g_variant_print (parameters, FALSE);
-      gboolean bad = strstr (text, "missing") != NULL;
-
-      set_state (bus, unit, bad ? "failed" : "inactive", bad ? 10 : 0);
-      job (bus, invocation, unit, bad ? "failed" : "done");
-    }
+    start_transient (bus, invocation, parameters, unit);
 }
 
 static GVariant *
@@ -174,6 +211,14 @@ on_get (GDBusConnection *bus, const char *sender, const char *path, const char *
 
   if (g_str_equal (name, "ActiveState"))
     return g_variant_new_string (state != NULL ? state : "inactive");
+  if (g_str_equal (name, "Environment"))
+    {
+      GVariant *own = g_hash_table_lookup (words, path);
+
+      return own != NULL ? g_variant_ref (own) : g_variant_new ("as", NULL);
+    }
+  if (g_str_equal (name, "MemoryCurrent"))
+    return g_variant_new_uint64 (12345);
   if (g_str_equal (name, "StatusText"))
     return g_variant_new_string (code != 0 ? "The guest said nonsense" : "");
   if (g_str_equal (name, "Result"))
@@ -219,6 +264,7 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   active = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   running = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  words = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
   status = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   node = g_dbus_node_info_new_for_xml (xml, &error);
   g_assert_no_error (error);

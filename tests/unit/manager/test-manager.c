@@ -24,7 +24,7 @@
 static void
 test_table (void)
 {
-  const char *interfaces[] = { "Manager", "Models", "AgentManager", "Sandbox", "Session", "Job" };
+  const char *interfaces[] = { "Manager", "Models", "Engines", "AgentManager", "Sandbox", "Session", "Job" };
 
   for (guint i = 0; i < G_N_ELEMENTS (interfaces); i++)
     {
