@@ -16,7 +16,7 @@ static char *
 read_messages (CreelLogKind kind, char **cursor, guint limit)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) answer = creel_log_read (folder, "box", kind, CREATED, *cursor, limit, &error);
+  g_autoptr (GVariant) answer = creel_log_read (folder, kind == CREEL_LOG_MODELS ? NULL : "box", kind, CREATED, *cursor, limit, &error);
   g_autoptr (GVariant) entries = NULL;
   g_autoptr (GString) text = g_string_new (NULL);
   const char *next;
@@ -72,6 +72,12 @@ setup (void)
   test_journal_add (journal, t + 15, "creeld.service", "CREEL_SANDBOX=box|MESSAGE=l2");
   test_journal_add (journal, t + 16, "creel-gateway@box.service", "MESSAGE=l3");
   test_journal_add (journal, t + 17, "init.scope", "_PID=1|UNIT=creel-gateway@box.service|MESSAGE=l4");
+  /* the model runner's */
+  test_journal_add (journal, t + 20, "creel-models.service", "CREEL_MODEL=ai/a|MESSAGE=m1");
+  test_journal_add (journal, t + 21, "creel-engine-aaaaaaaaaaaaaaaa.service", "_SYSTEMD_SLICE=" CREEL_ENGINE_SLICE "|CREEL_MODEL=ai/a|MESSAGE=m2");
+  test_journal_add (journal, t + 22, "creeld.service", "CREEL_EVENT=model|CREEL_MODEL=ai/a|MESSAGE=m3");
+  test_journal_add (journal, t + 23, "init.scope", "_PID=1|UNIT=creel-models.service|MESSAGE=m4");
+  test_journal_add (journal, t + 24, "user@1000.service", "CREEL_EVENT=model|CREEL_MODEL=ai/a|UNIT=creel-models.service|SYSLOG_IDENTIFIER=creel-engine|MESSAGE=forged");
   if (!test_journal_write (journal, folder, "box"))
     g_clear_pointer (&folder, g_free);
 }
@@ -90,6 +96,19 @@ test_kinds (void)
   assert_messages (CREEL_LOG_LIFE, "", 3, "l2 l3 l4 ");
   assert_messages (CREEL_LOG_NETWORK, "first", 2, "r1 r2 ");
   assert_messages (CREEL_LOG_LIFE, "first", 1, "l1 ");
+}
+
+static void
+test_models (void)
+{
+  if (folder == NULL)
+    {
+      g_test_skip ("systemd-journal-remote is not installed");
+      return;
+    }
+  assert_messages (CREEL_LOG_MODELS, "", 1000, "m1 m2 m3 m4 ");
+  assert_messages (CREEL_LOG_MODELS, "", 2, "m3 m4 ");
+  assert_messages (CREEL_LOG_MODELS, "first", 1, "m1 ");
 }
 
 static void
@@ -216,6 +235,7 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   setup ();
+  g_test_add_func ("/log/models", test_models);
   g_test_add_func ("/log/kinds", test_kinds);
   g_test_add_func ("/log/cursor", test_cursor);
   g_test_add_func ("/log/old-cursor", test_old_cursor);
