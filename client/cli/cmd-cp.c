@@ -223,7 +223,7 @@ int
 cmd_cp (Cli *cli, char **args)
 {
   g_auto (GStrv) words = NULL;
-  g_autofree char *name = NULL, *path = NULL, *user = NULL;
+  g_autofree char *name = NULL, *path = NULL, *user = NULL, *other_name = NULL, *other_path = NULL;
   const GOptionEntry entries[] = {
     { "user", 'u', 0, G_OPTION_ARG_STRING, &user, NULL, NULL },
     { NULL },
@@ -239,8 +239,8 @@ cmd_cp (Cli *cli, char **args)
   in = !out && split_remote (words[1], &name, &path);
   if (!out && !in)
     return cli_fail_with (CLI_USAGE, "One of the two must be in a sandbox: NAME:PATH");
-  if (out && strchr (words[1], ':') != NULL && strchr (words[1], '/') == NULL && !g_file_test (words[1], G_FILE_TEST_EXISTS))
-    return cli_fail_with (CLI_USAGE, "From one sandbox to another there is no way; copy it here first");
+  if (out && split_remote (words[1], &other_name, &other_path) && !g_file_test (words[1], G_FILE_TEST_EXISTS))
+    return cli_fail_with (CLI_USAGE, "From one sandbox to another it goes by way of here: creel cp %s - | creel cp - %s", words[0], words[1]);
   if (!cli_connect (cli, &error) || (sandbox = cli_get_sandbox (cli, name, FALSE, &error)) == NULL)
     return cli_fail (error);
   return out ? copy_out (cli, sandbox, user, path, words[1]) : copy_in (cli, sandbox, user, words[0], path);

@@ -23,8 +23,8 @@ const CliVerb cli_verbs[] = {
   { "create", cmd_create,
     "Usage: creel create [OPTION...] AGENT [PATH[:ro]...] [-- COMMAND...]\n"
     "Makes a sandbox and prints its name. AGENT is shell, openclaw, claude, codex,\n"
-    "gemini, or one of /etc/creel/agents.d. Each PATH is shared with the sandbox,\n"
-    ":ro read only; the first is its working directory.\n\n" CREATE_OPTIONS
+    "gemini, opencode, or one of /etc/creel/agents.d. Each PATH is shared with the\n"
+    "sandbox, :ro read only; the first is its working directory.\n\n" CREATE_OPTIONS
     "  --rm                  remove it when it stops\n" },
   { "run", cmd_run,
     "Usage: creel run [OPTION...] NAME | AGENT [PATH[:ro]...] [-- ARGUMENT...]\n"

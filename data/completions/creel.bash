@@ -58,14 +58,14 @@ _creel() {
     fi
     case $verb in
     '' | network | secret | image) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
-    create) mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini' -- "$cur"; compgen -d -- "$cur") ;;
-    run) mapfile -t COMPREPLY < <(compgen -W "shell openclaw claude codex gemini $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
+    create) mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini opencode' -- "$cur"; compgen -d -- "$cur") ;;
+    run) mapfile -t COMPREPLY < <(compgen -W "shell openclaw claude codex gemini opencode $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
     exec | inspect | start | stop | restart | rm | save | logs | ports | 'network proxy' | 'network log' | 'network check')
         mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     cp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -S : -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
     'image export') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur"; compgen -f -- "$cur") ;;
-    'image build') mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini' -- "$cur"; compgen -d -- "$cur") ;;
+    'image build') mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini opencode' -- "$cur"; compgen -d -- "$cur") ;;
     'image inspect' | 'image rm' | 'image push' | 'image tag') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     esac

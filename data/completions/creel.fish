@@ -44,7 +44,7 @@ complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_sub
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from inspect rm push tag export' -a '(__creel_images)'
 complete -c creel -n '__fish_seen_subcommand_from import' -F
 for verb in create run
-    complete -c creel -n "__fish_seen_subcommand_from $verb" -a "shell openclaw claude codex gemini"
+    complete -c creel -n "__fish_seen_subcommand_from $verb" -a "shell openclaw claude codex gemini opencode"
     complete -c creel -n "__fish_seen_subcommand_from $verb" -F
     complete -c creel -n "__fish_seen_subcommand_from $verb" -l name -x -d 'Its name'
     complete -c creel -n "__fish_seen_subcommand_from $verb" -s t -l image -x -a '(__creel_images)' -d 'Image'
@@ -86,7 +86,7 @@ complete -c creel -n '__fish_seen_subcommand_from proxy' -l reset -d 'Forget all
 complete -c creel -n '__fish_seen_subcommand_from check' -s X -l method -x -d 'Of the request'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from export' -l format -x -a 'oci-archive docker-archive rootfs' -d 'Of the file'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from prune' -s a -l all -d 'Every image that no sandbox has'
-complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from build' -a 'shell openclaw claude codex gemini'
+complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from build' -a 'shell openclaw claude codex gemini opencode'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from build' -s t -l tag -x -d 'Its name'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from build' -l preset -x -a 'locked balanced open' -d 'What it may reach'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from build' -l allow-host -x -d 'A host it may reach'
