@@ -20,17 +20,25 @@ cli_journal_time (GVariant *entry)
   return time != NULL ? g_ascii_strtoll (time, NULL, 10) : 0;
 }
 
-/* One answer; `cursor` becomes the next one. NULL with an error. */
+typedef struct
+{
+  Cli *cli;
+  CliJournalRead read;
+  gpointer source;
+  char *cursor;
+} Walk;
+
+/* One answer; the cursor becomes the next one. NULL with an error. */
 static GVariant *
-read_page (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, char **cursor, guint limit, GError **error)
+read_page (Walk *walk, guint limit, GError **error)
 {
   GVariant *entries = NULL;
   g_autofree char *next = NULL;
 
-  if (!CLI_CALL (cli, error, creel_dbus_sandbox_call_read_log_sync (sandbox, kind, *cursor, limit, CLI_FLAGS (cli), &entries, &next, NULL, error)))
+  if (!walk->read (walk->cli, walk->source, walk->cursor, limit, &entries, &next, error))
     return NULL;
-  g_free (*cursor);
-  *cursor = g_steal_pointer (&next);
+  g_free (walk->cursor);
+  walk->cursor = g_steal_pointer (&next);
   return entries;
 }
 
@@ -45,19 +53,19 @@ show (GVariant *entries, CliJournalEntry entry, gpointer user_data)
     }
 }
 
-/* All there is from `cursor` on; an answer without news ends it, as it may be empty but for entries of another kind. */
+/* All there is from the cursor on; an answer without news ends it, as it may be empty but for entries of another kind. */
 static gboolean
-read_on (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, char **cursor, CliJournalEntry entry, gpointer user_data, GError **error)
+read_on (Walk *walk, CliJournalEntry entry, gpointer user_data, GError **error)
 {
   for (;;)
     {
-      g_autofree char *before = g_strdup (*cursor);
-      g_autoptr (GVariant) entries = read_page (cli, sandbox, kind, cursor, PAGE, error);
+      g_autofree char *before = g_strdup (walk->cursor);
+      g_autoptr (GVariant) entries = read_page (walk, PAGE, error);
 
       if (entries == NULL)
         return FALSE;
       show (entries, entry, user_data);
-      if (g_str_equal (before, *cursor))
+      if (g_str_equal (before, walk->cursor))
         return TRUE;
     }
 }
@@ -79,8 +87,7 @@ keep_last (GVariant *entry, gpointer user_data)
 }
 
 static gboolean
-read_last (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, char **cursor, CliJournalEntry entry, gpointer user_data,
-           GError **error)
+read_last (Walk *walk, int lines, CliJournalEntry entry, gpointer user_data, GError **error)
 {
   Last last = { G_QUEUE_INIT, lines };
   g_autoptr (GVariant) entries = NULL;
@@ -89,16 +96,16 @@ read_last (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, cha
 
   if (lines >= 0 && lines <= PAGE)
     {
-      entries = read_page (cli, sandbox, kind, cursor, lines, error);
+      entries = read_page (walk, lines, error);
       if (entries != NULL)
         show (entries, entry, user_data);
       return entries != NULL;
     }
-  g_free (*cursor);
-  *cursor = g_strdup ("first");
+  g_free (walk->cursor);
+  walk->cursor = g_strdup ("first");
   if (lines < 0)
-    return read_on (cli, sandbox, kind, cursor, entry, user_data, error);
-  ok = read_on (cli, sandbox, kind, cursor, keep_last, &last, error);
+    return read_on (walk, entry, user_data, error);
+  ok = read_on (walk, keep_last, &last, error);
   while ((one = g_queue_pop_head (&last.entries)) != NULL)
     {
       if (ok)
@@ -108,26 +115,58 @@ read_last (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, cha
   return ok;
 }
 
-int
-cli_journal_walk (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, gboolean follow, CliJournalEntry entry,
-                  gpointer user_data)
+static int
+walk_on (Walk *walk, int lines, gboolean follow, CliJournalEntry entry, gpointer user_data)
 {
-  g_autofree char *cursor = g_strdup ("");
   g_autoptr (GError) error = NULL;
 
-  if (!read_last (cli, sandbox, kind, lines, &cursor, entry, user_data, &error))
+  if (!read_last (walk, lines, entry, user_data, &error))
     return cli_fail (error);
   /* nothing there yet: then the first that comes is the first of all */
-  if (*cursor == '\0')
+  if (*walk->cursor == '\0')
     {
-      g_free (cursor);
-      cursor = g_strdup ("first");
+      g_free (walk->cursor);
+      walk->cursor = g_strdup ("first");
     }
   while (follow)
     {
       g_usleep (POLL_USEC);
-      if (!read_on (cli, sandbox, kind, &cursor, entry, user_data, &error))
+      if (!read_on (walk, entry, user_data, &error))
         return cli_fail (error);
     }
   return CLI_OK;
+}
+
+int
+cli_journal_walk_source (Cli *cli, CliJournalRead read, gpointer source, int lines, gboolean follow, CliJournalEntry entry, gpointer user_data)
+{
+  Walk walk = { cli, read, source, g_strdup ("") };
+  int status = walk_on (&walk, lines, follow, entry, user_data);
+
+  g_free (walk.cursor);
+  return status;
+}
+
+typedef struct
+{
+  CreelDBusSandbox *sandbox;
+  const char *kind;
+} Source;
+
+static gboolean
+read_sandbox (Cli *cli, gpointer data, const char *cursor, guint limit, GVariant **ret_entries, char **ret_next, GError **error)
+{
+  Source *source = data;
+
+  return CLI_CALL (cli, error,
+                   creel_dbus_sandbox_call_read_log_sync (source->sandbox, source->kind, cursor, limit, CLI_FLAGS (cli), ret_entries, ret_next, NULL,
+                                                          error));
+}
+
+int
+cli_journal_walk (Cli *cli, CreelDBusSandbox *sandbox, const char *kind, int lines, gboolean follow, CliJournalEntry entry, gpointer user_data)
+{
+  Source source = { sandbox, kind };
+
+  return cli_journal_walk_source (cli, read_sandbox, &source, lines, follow, entry, user_data);
 }

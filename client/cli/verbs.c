@@ -165,6 +165,58 @@ const CliVerb cli_verbs[] = {
   { "image ls", cmd_image_ls, "Usage: creel image ls [-q] [--json]\nLists images.\n\n  -q, --quiet           ids only\n" },
   { "image inspect", cmd_image_inspect, "Usage: creel image inspect IMAGE [--json]\nShows an image's configuration.\n" },
   { "image rm", cmd_image_rm, "Usage: creel image rm IMAGE...\nRemoves names of images, and an image with its last name.\n" },
+  { "model pull", cmd_model_pull,
+    "Usage: creel model pull [-q] [--json] REFERENCE\n"
+    "       creel model pull [-q] [--json] FILE.gguf [NAME[:TAG]]\n"
+    "Fetches a model from a registry, or takes one from a file, and prints its id.\n"
+    "REFERENCE is [HOST[:PORT]/]NAME[:TAG]; without a host it is docker.io's, or\n"
+    "that of /etc/creel/creel.conf. A pull that was cut off goes on where it was.\n\n"
+    "  -q, --quiet           no progress\n" },
+  { "model push", cmd_model_push,
+    "Usage: creel model push [-q] [--json] MODEL [DESTINATION]\n"
+    "Sends a model to a registry, as HOST[:PORT]/NAME[:TAG].\n\n"
+    "  -q, --quiet           no progress\n" },
+  { "model package", cmd_model_package,
+    "Usage: creel model package --gguf FILE [OPTION...] NAME[:TAG]\n"
+    "Makes a model of files and prints its id.\n\n"
+    "  --gguf FILE           the weights; of a split model the first part, or\n"
+    "                        every part in order\n"
+    "  --mmproj FILE         what it sees images with\n"
+    "  --chat-template FILE  instead of the one in the weights\n"
+    "  -l, --license FILE    its license; repeatable\n"
+    "  --push                send it to the registry of its name, too\n" },
+  { "model ls", cmd_model_ls, "Usage: creel model ls [-q] [--json]\nLists models.\n\n  -q, --quiet           names only\n" },
+  { "model inspect", cmd_model_inspect, "Usage: creel model inspect MODEL [--json]\nShows everything about a model.\n" },
+  { "model tag", cmd_model_tag, "Usage: creel model tag MODEL NAME[:TAG]\nGives a model another name; a model that has it loses it.\n" },
+  { "model rm", cmd_model_rm,
+    "Usage: creel model rm [-f] MODEL...\n"
+    "Removes names of models, and a model with its last one.\n\n"
+    "  -f, --force           also one that is loaded, and all names of an id\n" },
+  { "model prune", cmd_model_prune, "Usage: creel model prune [--json]\nRemoves what pulls that were cut off left, and what no model or image needs.\n" },
+  { "model df", cmd_model_df, "Usage: creel model df [--json]\nShows how much of the disk models take.\n" },
+  { "model ps", cmd_model_ps, "Usage: creel model ps [-q] [--json]\nLists models that are loaded.\n\n  -q, --quiet           names only\n" },
+  { "model unload", cmd_model_unload,
+    "Usage: creel model unload MODEL... | --all\n"
+    "Takes models out of memory, also in the middle of an answer; the next request\n"
+    "loads them again.\n\n"
+    "  -a, --all             all of them\n" },
+  { "model status", cmd_model_status,
+    "Usage: creel model status [--json]\n"
+    "Shows the model runner and its engine; the exit code is 1 when one is missing.\n" },
+  { "model configure", cmd_model_configure,
+    "Usage: creel model configure [OPTION...] MODEL [-- FLAG...]\n"
+    "Changes how a model runs, from its next load on; without an option, shows it.\n"
+    "FLAGs are llama-server's, of those that are allowed; -- alone: none.\n\n"
+    "  --context-size N      tokens (0: as it was trained, or what memory allows)\n"
+    "  --keep-alive TIME     when it is unloaded after its last answer: 30s, 5m,\n"
+    "                        1h, 0 (at once) or never\n"
+    "  --reset               forget all settings first\n" },
+  { "model logs", cmd_model_logs,
+    "Usage: creel model logs [-f] [-n LINES] [--json]\n"
+    "Shows what the journal has on the model runner and its engines; never what\n"
+    "models were asked or answered.\n\n"
+    "  -f, --follow          go on with what comes\n"
+    "  -n, --lines LINES     how many (default 50; -1: all)\n" },
   { "doctor", cmd_doctor,
     "Usage: creel doctor [--json]\n"
     "Checks this machine and this session and says what to do; the exit code is 1\n"
@@ -191,6 +243,9 @@ const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
                            "  secret set | ls | rm       keys in your keyring\n"
                            "  image pull | push          from and to registries\n"
                            "  image build | import | export | tag | ls | inspect | rm | prune\n"
+                           "Models\n"
+                           "  model pull | push | package | ls | inspect | tag | rm | prune | df\n"
+                           "  model ps | unload | configure | status | logs\n"
                            "This machine\n"
                            "  doctor                     what is missing, and what to do\n"
                            "  version, help [VERB]\n"

@@ -4,7 +4,7 @@
 
 _creel() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' word i
-    local verbs='create run exec cp ls inspect start stop restart rm save logs ports network secret image doctor version help'
+    local verbs='create run exec cp ls inspect start stop restart rm save logs ports network secret image model doctor version help'
     local globals='--json --quiet --no-ask-password --help'
     local create='--name --image --memory --cpus --disk --env --env-file --credential --allow-host --publish --policy --preset --rm'
     COMPREPLY=()
@@ -14,13 +14,13 @@ _creel() {
         [[ $word == -* ]] && continue
         case $verb in
         '') verb=$word ;;
-        network | secret | image) verb="$verb $word" ;;
+        network | secret | image | model) verb="$verb $word" ;;
         esac
     done
     case $prev in
     --policy) mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur"); return ;;
     --preset) mapfile -t COMPREPLY < <(compgen -W 'locked balanced open' -- "$cur"); return ;;
-    --env-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+    --env-file | --gguf | --mmproj | --chat-template | --license) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     -t | --image | --template)
         if [[ $verb != stop && $verb != restart ]]; then
             mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur")
@@ -34,6 +34,7 @@ _creel() {
     network) words='proxy log check' ;;
     secret) words='set ls rm' ;;
     image) words='pull push import export build tag ls inspect rm prune' ;;
+    model) words='pull push package ls inspect tag rm prune df ps unload configure status logs' ;;
     create) words="$create" ;;
     run) words="$create --detach" ;;
     exec) words='--interactive --tty --detach --user --workdir --env --env-file' ;;
@@ -51,13 +52,18 @@ _creel() {
     'image build') words='--tag --preset --allow-host --build-arg --memory --disk --cpus --quiet' ;;
     'image export') words='--format' ;;
     'image prune') words='--all' ;;
+    'model package') words='--gguf --mmproj --chat-template --license --push' ;;
+    'model rm') words='--force' ;;
+    'model unload') words='--all' ;;
+    'model configure') words='--context-size --keep-alive --reset' ;;
+    'model logs') words='--follow --lines' ;;
     esac
     if [[ $cur == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$words $globals" -- "$cur")
         return
     fi
     case $verb in
-    '' | network | secret | image) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+    '' | network | secret | image | model) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
     create) mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini opencode' -- "$cur"; compgen -d -- "$cur") ;;
     run) mapfile -t COMPREPLY < <(compgen -W "shell openclaw claude codex gemini opencode $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
     exec | inspect | start | stop | restart | rm | save | logs | ports | 'network proxy' | 'network log' | 'network check')
@@ -67,6 +73,9 @@ _creel() {
     'image export') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur"; compgen -f -- "$cur") ;;
     'image build') mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini opencode' -- "$cur"; compgen -d -- "$cur") ;;
     'image inspect' | 'image rm' | 'image push' | 'image tag') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
+    'model pull') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
+    'model push' | 'model inspect' | 'model tag' | 'model rm' | 'model configure') mapfile -t COMPREPLY < <(compgen -W "$(creel model ls --quiet 2>/dev/null)" -- "$cur") ;;
+    'model unload') mapfile -t COMPREPLY < <(compgen -W "$(creel model ps --quiet 2>/dev/null)" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     esac
 }

@@ -2,6 +2,8 @@
 /* A double of creeld for tests of its clients: owns org.creel.Creel1 on the bus of $DBUS_SYSTEM_BUS_ADDRESS, keeps sandboxes in
  * memory and runs their commands as plain processes. Names decide special cases: "locked" needs a password, "denied" is not
  * allowed, "broken" fails to start. Reaches nothing outside the test. */
+#include "fake-creeld.h"
+
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 #include <glib-unix.h>
@@ -360,12 +362,10 @@ on_read_log (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, const
   return TRUE;
 }
 
-static char *start_job (Fake *fake, const char *operation, const char *target);
-
 static gboolean
 on_save_image (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, const char *reference, GVariant *options, gpointer user_data)
 {
-  g_autofree char *path = start_job (user_data, "sandbox-save", reference);
+  g_autofree char *path = fake_start_job (user_data, "sandbox-save", reference);
 
   creel_dbus_sandbox_complete_save_image (sandbox, invocation, path);
   return TRUE;
@@ -502,9 +502,10 @@ finish_job (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-static char *
-start_job (Fake *fake, const char *operation, const char *target)
+char *
+fake_start_job (gpointer data, const char *operation, const char *target)
 {
+  Fake *fake = data;
   CreelDBusJob *job = creel_dbus_job_skeleton_new ();
   char *path = g_strdup_printf (CREEL_JOB_PATH "/%u", ++fake->n_jobs);
 
@@ -519,7 +520,7 @@ static gboolean
 on_import (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *fds, GVariant *file, const char *reference,
            GVariant *options, gpointer user_data)
 {
-  g_autofree char *path = start_job (user_data, "image-import", reference);
+  g_autofree char *path = fake_start_job (user_data, "image-import", reference);
 
   creel_dbus_manager_complete_import_image (manager, invocation, NULL, path);
   return TRUE;
@@ -529,7 +530,7 @@ static gboolean
 on_build (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *recipe, GVariant *options,
           gpointer user_data)
 {
-  g_autofree char *path = start_job (user_data, "image-build", recipe);
+  g_autofree char *path = fake_start_job (user_data, "image-build", recipe);
   int output = fds != NULL ? g_unix_fd_list_get (fds, 0, NULL) : -1;
 
   /* what a guest prints may be anything */
@@ -548,7 +549,7 @@ on_build (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFDL
 static gboolean
 on_pull (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *reference, GVariant *options, gpointer user_data)
 {
-  g_autofree char *path = start_job (user_data, "image-pull", reference);
+  g_autofree char *path = fake_start_job (user_data, "image-pull", reference);
 
   creel_dbus_manager_complete_pull_image (manager, invocation, path);
   return TRUE;
@@ -558,7 +559,7 @@ static gboolean
 on_push (CreelDBusManager *manager, GDBusMethodInvocation *invocation, const char *image, const char *reference, GVariant *options,
          gpointer user_data)
 {
-  g_autofree char *path = start_job (user_data, "image-push", reference);
+  g_autofree char *path = fake_start_job (user_data, "image-push", reference);
 
   creel_dbus_manager_complete_push_image (manager, invocation, path);
   return TRUE;
@@ -568,7 +569,7 @@ static gboolean
 on_export (CreelDBusManager *manager, GDBusMethodInvocation *invocation, GUnixFDList *fds, const char *image, GVariant *file, const char *format,
            GVariant *options, gpointer user_data)
 {
-  g_autofree char *path = start_job (user_data, "image-export", image);
+  g_autofree char *path = fake_start_job (user_data, "image-export", image);
 
   creel_dbus_manager_complete_export_image (manager, invocation, NULL, path);
   return TRUE;
@@ -662,6 +663,7 @@ main (void)
   g_signal_connect (fake.manager, "handle-check", G_CALLBACK (on_check), &fake);
   g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (fake.manager), fake.bus, CREEL_OBJECT_PATH, &error);
   g_assert_no_error (error);
+  fake_export_models (fake.bus, &fake);
   g_bus_own_name_on_connection (fake.bus, CREEL_BUS_NAME, G_BUS_NAME_OWNER_FLAGS_NONE, NULL, on_lost, loop, NULL);
   g_unix_signal_add (SIGTERM, on_terminate, loop);
   g_main_loop_run (loop);

@@ -15,12 +15,13 @@
 #include "cli.h"
 #include "out-progress.h"
 #include "out-text.h"
+#include "test-cli.h"
 #include "test-journal.h"
 
 static char *folder; /* a workspace, and the working directory of all runs */
 
 /* Runs creel with the words of `line`; status, stdout and stderr. */
-static int
+int
 run_with_input (const char *line, const char *input, char **ret_out, char **ret_err)
 {
   g_auto (GStrv) argv = NULL;
@@ -60,7 +61,7 @@ replace (char **text, const char *what, const char *with)
 }
 
 /* Compares what `line` prints and its exit code with the golden file. */
-static void
+void
 golden (const char *name, const char *line)
 {
   g_autofree char *file = g_strdup_printf ("%s/%s.expected", g_getenv ("CREEL_GOLDEN"), name);
@@ -282,7 +283,7 @@ test_exec_pipe (void)
   g_assert_cmpint (run ("rm -f pipe"), ==, 0);
 }
 
-static char *
+char *
 read_until (int terminal, const char *wanted)
 {
   g_autoptr (GString) text = g_string_new (NULL);
@@ -539,6 +540,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/terminal", test_terminal);
   g_test_add_func ("/cli/doctor", test_doctor);
   g_test_add_func ("/cli/journal", test_journal);
+  add_model_tests ();
 
   g_test_dbus_up (bus);
   g_setenv ("DBUS_SYSTEM_BUS_ADDRESS", g_test_dbus_get_bus_address (bus), TRUE);

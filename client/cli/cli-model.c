@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "cli-model.h"
+
+#include <string.h>
+
+#include "out-text.h"
+
+#define SECONDS_MAX (100LL * 365 * 24 * 3600)
+
+CreelDBusModels *
+cli_model_connect (Cli *cli, GError **error)
+{
+  CreelDBusModels *models;
+
+  if (!cli_connect (cli, error))
+    return NULL;
+  models = creel_dbus_models_proxy_new_sync (cli->bus, G_DBUS_PROXY_FLAGS_DO_NOT_LOAD_PROPERTIES | G_DBUS_PROXY_FLAGS_DO_NOT_AUTO_START_AT_CONSTRUCTION,
+                                             CREEL_BUS_NAME, CREEL_OBJECT_PATH, NULL, error);
+  if (models != NULL)
+    g_dbus_proxy_set_default_timeout (G_DBUS_PROXY (models), G_MAXINT);
+  return models;
+}
+
+GVariant *
+cli_model_no_options (void)
+{
+  return g_variant_ref_sink (g_variant_new ("a{sv}", NULL));
+}
+
+/* The length of "-00001-of-00003.gguf" at the end of `name`, or of ".gguf"; 0. `ret_of`: how many parts, 0 when it is not split. */
+static gsize
+suffix_length (const char *name, guint *ret_part, guint *ret_of)
+{
+  gsize length = strlen (name), split = strlen ("-00001-of-00003.gguf");
+  const char *end = length > split ? name + length - split : NULL;
+
+  *ret_part = *ret_of = 0;
+  if (length <= strlen (".gguf") || g_ascii_strcasecmp (name + length - strlen (".gguf"), ".gguf") != 0)
+    return 0;
+  if (end == NULL || end[0] != '-' || strspn (end + 1, "0123456789") != 5 || strncmp (end + 6, "-of-", 4) != 0 || strspn (end + 10, "0123456789") != 5)
+    return strlen (".gguf");
+  *ret_part = g_ascii_strtoull (end + 1, NULL, 10);
+  *ret_of = g_ascii_strtoull (end + 10, NULL, 10);
+  return split;
+}
+
+char *
+cli_model_name_of_file (const char *path)
+{
+  g_autofree char *base = g_path_get_basename (path);
+  g_autoptr (GString) name = g_string_new (NULL);
+  guint part, of;
+  gsize length = strlen (base) - suffix_length (base, &part, &of);
+
+  for (gsize i = 0; i < length && name->len < 100; i++)
+    {
+      char c = g_ascii_tolower (base[i]);
+
+      /* one separator at a time, and none at an end */
+      if (g_ascii_isalnum (c))
+        g_string_append_c (name, c);
+      else if (name->len > 0 && g_ascii_isalnum (name->str[name->len - 1]))
+        g_string_append_c (name, c == '.' || c == '_' ? c : '-');
+    }
+  while (name->len > 0 && !g_ascii_isalnum (name->str[name->len - 1]))
+    g_string_truncate (name, name->len - 1);
+  return name->len > 0 ? g_string_free (g_steal_pointer (&name), FALSE) : NULL;
+}
+
+char **
+cli_model_list_parts (const char *path)
+{
+  g_autoptr (GStrvBuilder) parts = g_strv_builder_new ();
+  guint part, of;
+  gsize length = strlen (path) - suffix_length (path, &part, &of);
+
+  if (part != 1 || of < 2 || of > 999)
+    g_strv_builder_add (parts, path);
+  else
+    for (guint i = 1; i <= of; i++)
+      {
+        g_autofree char *name = g_strdup_printf ("%.*s-%05u-of-%05u%s", (int) length, path, i, of, path + strlen (path) - strlen (".gguf"));
+
+        g_strv_builder_add (parts, name);
+      }
+  return g_strv_builder_end (parts);
+}
+
+gboolean
+cli_parse_keep_alive (const char *text, guint64 *ret_usec, GError **error)
+{
+  static const struct
+  {
+    char unit;
+    guint seconds;
+  } units[] = { { 'd', 24 * 3600 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 } };
+  guint next = 0; /* larger units come first, each once */
+  guint64 sum = 0, value;
+  const char *p = text;
+
+  if (g_str_equal (text, "never") || g_str_equal (text, "-1"))
+    {
+      *ret_usec = G_MAXUINT64;
+      return TRUE;
+    }
+  while (g_ascii_isdigit (*p) && strspn (p, "0123456789") <= 10)
+    {
+      char *end;
+
+      value = g_ascii_strtoull (p, &end, 10);
+      if (*end == '\0' && p == text) /* a number alone: seconds */
+        next = G_N_ELEMENTS (units) - 1;
+      else
+        while (next < G_N_ELEMENTS (units) && units[next].unit != *end)
+          next++;
+      if (next == G_N_ELEMENTS (units))
+        break;
+      sum += value * units[next++].seconds;
+      p = *end != '\0' ? end + 1 : end;
+    }
+  if (p != text && *p == '\0' && sum <= SECONDS_MAX)
+    {
+      *ret_usec = sum * G_USEC_PER_SEC;
+      return TRUE;
+    }
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "\"%s\" is not a time; write for example 30s, 5m, 0 or never", text);
+  return FALSE;
+}
+
+char *
+cli_format_keep_alive (guint64 usec)
+{
+  if (usec == G_MAXUINT64)
+    return g_strdup ("never");
+  return usec == 0 ? g_strdup ("at once") : out_duration (usec / G_USEC_PER_SEC);
+}
+
+char *
+cli_model_printable (const char *text)
+{
+  g_autoptr (GString) safe = g_string_new (NULL);
+
+  /* joiners are letters to some languages and to emoji; they neither hide nor turn around what stands beside them */
+  while (*text != '\0')
+    {
+      const char *joiner = text;
+
+      while (*joiner != '\0' && strncmp (joiner, "\u200c", 3) != 0 && strncmp (joiner, "\u200d", 3) != 0)
+        joiner++;
+      g_autofree char *part = out_printable (text, joiner - text, TRUE);
+
+      g_string_append (safe, part);
+      if (*joiner != '\0')
+        g_string_append_len (safe, joiner, 3);
+      text = joiner + (*joiner != '\0' ? 3 : 0);
+    }
+  return g_string_free (g_steal_pointer (&safe), FALSE);
+}
