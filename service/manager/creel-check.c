@@ -118,7 +118,7 @@ check_models (GVariantBuilder *b, gboolean listens)
   if (engine != NULL)
     say (b, "model engine", "ok", engine, "");
   else
-    say (b, "model engine", "warning", "none: models can be pulled, but not loaded", creel_engine_advice ());
+    say (b, "model engine", "warning", "none: models can be pulled, but not loaded", creel_engine_advice (error));
   if (listens)
     say (b, "model runner", "ok", place, "");
   else

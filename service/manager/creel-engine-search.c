@@ -14,9 +14,9 @@
   "install llama.cpp, so that /usr/bin/llama-server or /usr/local/bin/llama-server is there, or name the program with Engine= in section [Models] of " CONF
 
 const char *
-creel_engine_advice (void)
+creel_engine_advice (const GError *error)
 {
-  return ADVICE;
+  return error == NULL || g_str_has_suffix (error->message, ADVICE) ? ADVICE : error->message;
 }
 
 static gboolean

@@ -228,22 +228,31 @@ typedef struct
 {
   CreelCall *call;
   char *engine;
+  GError *error; /* why there is none */
   gboolean listening;
 } Status;
 
 static void
+status_free (Status *status)
+{
+  g_free (status->engine);
+  g_clear_error (&status->error);
+  g_free (status);
+}
+G_DEFINE_AUTOPTR_CLEANUP_FUNC (Status, status_free)
+
+static void
 with_version (const char *version, gpointer user_data)
 {
-  g_autofree Status *status = user_data;
-  g_autofree char *engine = status->engine;
+  g_autoptr (Status) status = user_data;
   g_auto (GStrv) ids = creel_model_store_list ();
   g_autofree char *place = g_strdup_printf ("127.0.0.1:%d", CREEL_MODEL_RUNNER_PORT);
   GVariantBuilder b;
 
   g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
-  add (&b, "engine", g_variant_new_string (engine != NULL ? engine : ""));
+  add (&b, "engine", g_variant_new_string (status->engine != NULL ? status->engine : ""));
   add (&b, "engine-version", g_variant_new_string (version));
-  add (&b, "advice", g_variant_new_string (creel_engine_advice ()));
+  add (&b, "advice", g_variant_new_string (creel_engine_advice (status->error)));
   add (&b, "listening", g_variant_new_string (status->listening ? place : ""));
   add (&b, "models", g_variant_new_uint32 (g_strv_length (ids)));
   add (&b, "loaded", g_variant_new_uint32 (creel_engines_count (status->call->daemon->engines)));
@@ -257,7 +266,7 @@ with_socket (GHashTable *units, gpointer user_data, GError *error)
   CreelCall *call = status->call;
 
   status->listening = g_strcmp0 (g_hash_table_lookup (units, CREEL_MODELS_SOCKET), "active") == 0;
-  status->engine = creel_engine_find (NULL);
+  status->engine = creel_engine_find (&status->error);
   if (status->engine != NULL)
     creel_engine_version_get (call->daemon->engine_version, status->engine, with_version, status);
   else

@@ -69,7 +69,7 @@ test_search (gpointer fixture, gconstpointer unused)
 
   g_assert_null (creel_engine_find (&error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_ENGINE);
-  g_assert_nonnull (strstr (error->message, creel_engine_advice ()));
+  g_assert_nonnull (strstr (error->message, creel_engine_advice (error)));
   g_clear_error (&error);
   write_file ("/usr/bin/llama-server", "x", 0644); /* nothing that runs */
   g_assert_null (creel_engine_find (NULL));
@@ -86,6 +86,7 @@ test_search (gpointer fixture, gconstpointer unused)
   write_file ("/etc/creel/creel.conf", "[Models]\nEngine=/opt/none\n", 0644);
   g_assert_null (creel_engine_find (&error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_ENGINE);
+  g_assert_nonnull (strstr (creel_engine_advice (error), "Engine=/opt/none"));
   write_file ("/etc/creel/creel.conf", "[Models]\nEngine=my-engine\n", 0644);
   g_assert_null (creel_engine_find (NULL));
 }
