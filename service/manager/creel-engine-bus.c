@@ -6,7 +6,6 @@
 #include "creel-engines.h"
 #include "creel-error.h"
 #include "creel-model-store.h"
-#include "creel-reference.h"
 
 /* The interface Engines, for the front of the model runner: the dispatcher lets nobody else in. */
 
@@ -60,17 +59,6 @@ prepare_start (CreelCall *call, GStrvBuilder *actions, GError **error)
   return FALSE;
 }
 
-/* As people call it. */
-static char *
-find_alias (const char *id)
-{
-  g_autofree char *registry = creel_registry_of_models (NULL);
-  g_autoptr (GHashTable) names = creel_model_store_load_names (NULL);
-  g_auto (GStrv) own = names != NULL ? creel_model_store_names_of (names, id) : NULL;
-
-  return own != NULL && own[0] != NULL ? creel_model_store_shorten (own[0], registry) : g_strdup (id);
-}
-
 static void
 start (gpointer user_data)
 {
@@ -97,7 +85,7 @@ start (gpointer user_data)
       creel_call_fail (call, error);
       return;
     }
-  alias = find_alias (id);
+  alias = creel_model_store_name_of (id);
   order.config = config;
   order.engine = engine;
   order.alias = alias;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "creel-model-store.h"
 #include "creel-names.h"
 
 /* What is loaded: for who asks, and at the start of creeld from what systemd has. */
@@ -111,7 +112,11 @@ on_found_state (const CreelUnitState *state, gpointer user_data)
       if (environment != NULL && creel_engine_unit_read (environment, &id, &context_size))
         expected = creel_engine_unit_name (id);
       if (g_strcmp0 (expected, unit) == 0)
-        creel_engines_apply (found->self, creel_engines_add (found->self, id, id, context_size), state);
+        {
+          g_autofree char *alias = creel_model_store_name_of (id);
+
+          creel_engines_apply (found->self, creel_engines_add (found->self, id, alias, context_size), state);
+        }
       else
         g_warning ("Unit %s has the name of an engine and is none", unit);
     }

@@ -13,7 +13,6 @@
 #include "creel-model-settings.h"
 #include "creel-model-store.h"
 #include "creel-names.h"
-#include "creel-reference.h"
 #include "creel-root.h"
 
 /* Of the interface Models what is about running them: settings, what is loaded, what there is room for. */
@@ -119,16 +118,13 @@ static void
 listed (GPtrArray *engines, gpointer user_data)
 {
   CreelCall *call = user_data;
-  g_autofree char *registry = creel_registry_of_models (NULL);
-  g_autoptr (GHashTable) names = creel_model_store_load_names (NULL);
   GVariantBuilder b;
 
   g_variant_builder_init (&b, G_VARIANT_TYPE ("aa{sv}"));
   for (guint i = 0; i < engines->len; i++)
     {
       const CreelEngine *engine = engines->pdata[i];
-      g_auto (GStrv) own = names != NULL ? creel_model_store_names_of (names, engine->id) : NULL;
-      g_autofree char *name = own != NULL && own[0] != NULL ? creel_model_store_shorten (own[0], registry) : g_strdup (engine->id);
+      g_autofree char *name = creel_model_store_name_of (engine->id);
 
       g_variant_builder_open (&b, G_VARIANT_TYPE ("a{sv}"));
       add (&b, "id", g_variant_new_string (engine->id));

@@ -118,6 +118,16 @@ creel_model_store_shorten (const char *name, const char *registry)
   return g_steal_pointer (&text);
 }
 
+char *
+creel_model_store_name_of (const char *id)
+{
+  g_autofree char *registry = creel_registry_of_models (NULL);
+  g_autoptr (GHashTable) names = creel_model_store_load_names (NULL);
+  g_auto (GStrv) own = names != NULL ? creel_model_store_names_of (names, id) : NULL;
+
+  return own != NULL && own[0] != NULL ? creel_model_store_shorten (own[0], registry) : g_strdup (id);
+}
+
 /* As people paste ids: "sha256-", "sha256:" or nothing in front. NULL without an error: none begins so. */
 static char *
 resolve_prefix (const char *text, GError **error)

@@ -14,6 +14,8 @@ GHashTable *creel_model_store_load_names (GError **error);
 char **creel_model_store_names_of (GHashTable *names, const char *id);
 /* The shortest spelling of a name: without the registry that names without a host mean, and without ":latest". Owned by the caller. */
 char *creel_model_store_shorten (const char *name, const char *registry);
+/* What people call a model: the shortest spelling of its first name, or its id. Owned by the caller. */
+char *creel_model_store_name_of (const char *id);
 /* The id that a name, an id or the beginning of one means; NO_SUCH_MODEL. Owned by the caller. */
 char *creel_model_store_resolve (const char *text, GError **error);
 /* Keeps a model that is whole, called `reference` (in its one spelling); who had that name loses it. */
