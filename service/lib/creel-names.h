@@ -95,4 +95,5 @@
 #define CREEL_MESSAGE_SECRET_USED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f06"
 #define CREEL_MESSAGE_SECRET_REFUSED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f07"
 #define CREEL_MESSAGE_PORT "2f5b1f6a3c0d4ee0b7c5d9a1e4620f31" /* a connection to a published port, before a byte of it is read */
+#define CREEL_MESSAGE_MODEL_REQUEST "2f5b1f6a3c0d4ee0b7c5d9a1e4620f41"
 #define CREEL_MESSAGE_NO_KVM "2f5b1f6a3c0d4ee0b7c5d9a1e4620f08"

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-models-json.h"
 
+#include <string.h>
+
+#define NAME_MAX_SIZE 1024
+
 static gboolean
-is_shallow (const char *text, gsize size)
+is_small (const char *text, gsize size)
 {
   gboolean quoted = FALSE;
-  guint depth = 0;
+  guint depth = 0, values = 0;
 
   for (gsize i = 0; i < size; i++)
     if (quoted)
@@ -25,6 +29,8 @@ is_shallow (const char *text, gsize size)
         if (++depth > CREEL_MODELS_JSON_DEPTH_MAX)
           return FALSE;
       }
+    else if (text[i] == ',' && ++values > CREEL_MODELS_JSON_VALUES_MAX)
+      return FALSE;
     else if ((text[i] == '}' || text[i] == ']') && depth > 0)
       depth--;
   return TRUE;
@@ -36,13 +42,91 @@ creel_models_json_parse (const char *text, gsize size, GError **error)
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   JsonNode *root;
 
-  if (!g_utf8_validate_len (text, size, NULL) || !is_shallow (text, size) || !json_parser_load_from_data (parser, text, (gssize) size, NULL) ||
+  if (!g_utf8_validate_len (text, size, NULL) || !is_small (text, size) || !json_parser_load_from_data (parser, text, (gssize) size, NULL) ||
       (root = json_parser_get_root (parser)) == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     {
-      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "The body is not a JSON object, or nested too deeply");
+      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "The body is not a JSON object, is nested too deeply or has too many values");
       return NULL;
     }
   return json_node_ref (root);
+}
+
+/* The end of a string whose first quote is at start: behind its last one; 0 when it has none. */
+static gsize
+skip_string (const char *text, gsize size, gsize start)
+{
+  for (gsize i = start + 1; i < size; i++)
+    if (text[i] == '\\')
+      i++;
+    else if (text[i] == '"')
+      return i + 1;
+  return 0;
+}
+
+static gsize
+skip_blank (const char *text, gsize size, gsize i)
+{
+  while (i < size && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n'))
+    i++;
+  return i;
+}
+
+/* What a string says, by the one parser there is */
+static char *
+read_string (const char *text, gsize size)
+{
+  g_autofree char *object = size <= NAME_MAX_SIZE ? g_strdup_printf ("{\"model\":%.*s}", (int) size, text) : NULL;
+  g_autoptr (JsonNode) root = object != NULL ? creel_models_json_parse (object, strlen (object), NULL) : NULL;
+
+  return root != NULL ? g_strdup (creel_models_json_get_string (json_node_get_object (root), "model")) : NULL;
+}
+
+char *
+creel_models_json_find_model (const char *text, gsize size, GError **error)
+{
+  static const char key[] = "\"model\"";
+  g_autofree char *model = NULL;
+  gsize i = skip_blank (text, size, 0), depth = 0;
+  gboolean found = FALSE;
+
+  if (i == size || text[i] != '{')
+    {
+      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "The body is not a JSON object");
+      return NULL;
+    }
+  while (i < size)
+    if (text[i] == '"')
+      {
+        gsize start = i, end = skip_string (text, size, i), value;
+
+        if (end == 0)
+          break;
+        i = skip_blank (text, size, end);
+        if (depth != 1 || i == size || text[i] != ':' || end - start != strlen (key) || memcmp (text + start, key, strlen (key)) != 0)
+          continue;
+        found = TRUE;
+        g_clear_pointer (&model, g_free);
+        value = skip_blank (text, size, i + 1);
+        if (value < size && text[value] == '"' && (end = skip_string (text, size, value)) > 0)
+          {
+            model = read_string (text + value, end - value);
+            i = end;
+          }
+      }
+    else
+      {
+        if (text[i] == '{' || text[i] == '[')
+          depth++;
+        else if ((text[i] == '}' || text[i] == ']') && --depth == 0)
+          break;
+        i++;
+      }
+  if (model == NULL || *model == '\0')
+    {
+      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, found ? "\"model\" is not a name" : "\"model\" is missing");
+      return NULL;
+    }
+  return g_steal_pointer (&model);
 }
 
 static JsonNode *

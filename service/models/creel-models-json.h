@@ -5,9 +5,15 @@
 
 /* JSON-GLib for texts of strangers: it recurses without a limit, and its getters mind a member of another type. */
 #define CREEL_MODELS_JSON_DEPTH_MAX 64
+/* Each value of a tree costs a hundred bytes, and one of the text can be two */
+#define CREEL_MODELS_JSON_VALUES_MAX (512 * 1024)
 
 /* One object; the error says what is wrong in words for the client. */
 JsonNode *creel_models_json_parse (const char *text, gsize size, GError **error);
+
+/* The top member "model" of an object that goes on as it is, without a tree of the rest: a request can have megabytes. What else is wrong
+ * with the text the engine says. The last one counts, as it does there. Owned by the caller. */
+char *creel_models_json_find_model (const char *text, gsize size, GError **error);
 
 /* NULL, or the fallback, when there is no such member or it is of another type. Borrowed. */
 const char *creel_models_json_get_string (JsonObject *object, const char *name);

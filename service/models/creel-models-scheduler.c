@@ -232,6 +232,13 @@ creel_models_scheduler_unload (CreelModelsScheduler *scheduler, const char *id)
     stop_engine (scheduler, engine);
 }
 
+void
+creel_models_scheduler_lost (CreelModelsScheduler *scheduler, CreelModelsTicket *ticket)
+{
+  if (ticket->engine != NULL && ticket->engine->state == READY)
+    stop_engine (scheduler, ticket->engine);
+}
+
 static void
 refuse_too_large (CreelModelsScheduler *scheduler, CreelModelsTicket *ticket, guint64 capacity)
 {
@@ -364,6 +371,14 @@ decide_one (CreelModelsScheduler *scheduler, gint64 now, gint64 *ret_wake)
   return FALSE;
 }
 
+static gint64
+get_expiry (const Engine *engine)
+{
+  if (engine->state == READY && engine->users == 0 && engine->keep_alive >= 0 && engine->keep_alive < G_MAXINT64 - engine->since)
+    return engine->since + engine->keep_alive;
+  return G_MAXINT64;
+}
+
 /* Loads that take too long, and models that nobody uses; TRUE when tickets were refused. */
 static gboolean
 look_at_engines (CreelModelsScheduler *scheduler, gint64 now, gint64 *ret_wake)
@@ -375,12 +390,8 @@ look_at_engines (CreelModelsScheduler *scheduler, gint64 now, gint64 *ret_wake)
   while (g_hash_table_iter_next (&iter, NULL, &value))
     {
       Engine *engine = value;
-      gint64 end = G_MAXINT64;
+      gint64 end = engine->state == STARTING ? engine->since + LOAD_LIMIT : get_expiry (engine);
 
-      if (engine->state == STARTING)
-        end = engine->since + LOAD_LIMIT;
-      else if (engine->state == READY && engine->users == 0 && engine->keep_alive >= 0 && engine->keep_alive < G_MAXINT64 - engine->since)
-        end = engine->since + engine->keep_alive;
       if (end > now)
         *ret_wake = MIN (*ret_wake, end);
       else if (engine->state == READY)
@@ -415,6 +426,22 @@ creel_models_scheduler_get_users (CreelModelsScheduler *scheduler, const char *i
   Engine *engine = g_hash_table_lookup (scheduler->engines, id);
 
   return engine != NULL ? (int) engine->users : -1;
+}
+
+gint64
+creel_models_scheduler_get_expiry (CreelModelsScheduler *scheduler, const char *id)
+{
+  Engine *engine = g_hash_table_lookup (scheduler->engines, id);
+
+  return engine != NULL ? get_expiry (engine) : G_MAXINT64;
+}
+
+gboolean
+creel_models_scheduler_is_ready (CreelModelsScheduler *scheduler, const char *id)
+{
+  Engine *engine = g_hash_table_lookup (scheduler->engines, id);
+
+  return engine != NULL && engine->state == READY;
 }
 
 guint

@@ -58,6 +58,8 @@ void creel_models_scheduler_release (CreelModelsScheduler *scheduler, CreelModel
 void creel_models_scheduler_engine_ready (CreelModelsScheduler *scheduler, const char *id);
 /* It ended, was told to or not. Tickets that were granted are to be released still. */
 void creel_models_scheduler_engine_stopped (CreelModelsScheduler *scheduler, const char *id, const char *text);
+/* The engine of a granted ticket is gone without a word: unless it was heard of meanwhile it is told to stop, and the next request starts it. */
+void creel_models_scheduler_lost (CreelModelsScheduler *scheduler, CreelModelsTicket *ticket);
 /* One that ran already when the scheduler was made. */
 void creel_models_scheduler_adopt (CreelModelsScheduler *scheduler, const CreelModelsNeed *need);
 /* Whether anybody unloads it, uses or not. */
@@ -67,4 +69,8 @@ void creel_models_scheduler_unload (CreelModelsScheduler *scheduler, const char 
 gint64 creel_models_scheduler_step (CreelModelsScheduler *scheduler);
 /* Requests that use a model; -1 when it is not loaded. */
 int creel_models_scheduler_get_users (CreelModelsScheduler *scheduler, const char *id);
+/* When it leaves if nobody asks for it: usec, monotonic; G_MAXINT64 while it is used, loaded or kept for ever. */
+gint64 creel_models_scheduler_get_expiry (CreelModelsScheduler *scheduler, const char *id);
+/* Whether requests may be given to it. */
+gboolean creel_models_scheduler_is_ready (CreelModelsScheduler *scheduler, const char *id);
 guint creel_models_scheduler_get_waiting (CreelModelsScheduler *scheduler);

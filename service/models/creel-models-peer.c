@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "creel-models-peer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* DynamicUser= of creel-gateway@.service: systemd takes the name of the template, and all of them are one user */
+#define GATEWAY_USER "creel-gateway"
+/* The range of such users, as systemd has it */
+#define DYNAMIC_MIN 61184
+#define DYNAMIC_MAX 65519
+#define KNOWN_USEC (30 * G_USEC_PER_SEC)
+#define CALL_MS 2000
+
+typedef struct
+{
+  uid_t uid;
+  void (*func) (gboolean is_gateway, gpointer user_data);
+  gpointer user_data;
+} Waiter;
+
+struct _CreelModelsPeers
+{
+  GDBusConnection *bus;
+  GCancellable *cancellable;
+  GQueue waiters;
+  gboolean asking;
+  guint32 uid; /* of the gateways; 0: there are none */
+  gint64 known; /* when that was so */
+};
+
+gboolean
+creel_models_peer_parse (const char *table, const struct sockaddr_in *client, const struct sockaddr_in *server, uid_t *ret_uid)
+{
+  g_autofree char *ends = g_strdup_printf (": %08X:%04X %08X:%04X ", client->sin_addr.s_addr, ntohs (client->sin_port), server->sin_addr.s_addr,
+                                           ntohs (server->sin_port));
+  const char *line = strstr (table, ends);
+  unsigned uid;
+
+  /* state, queues, timer, retransmissions, uid */
+  if (line == NULL || sscanf (line + strlen (ends), "%*x %*x:%*x %*x:%*x %*x %u", &uid) != 1)
+    return FALSE;
+  *ret_uid = uid;
+  return TRUE;
+}
+
+static gboolean
+to_native (GSocketAddress *address, struct sockaddr_in *ret_address)
+{
+  return address != NULL && g_socket_address_get_family (address) == G_SOCKET_FAMILY_IPV4 &&
+         g_socket_address_to_native (address, ret_address, sizeof *ret_address, NULL);
+}
+
+gboolean
+creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid)
+{
+  g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
+  g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
+  struct sockaddr_in client, server;
+  g_autofree char *table = NULL;
+
+  return to_native (remote, &client) && to_native (local, &server) && g_file_get_contents ("/proc/self/net/tcp", &table, NULL, NULL) &&
+         creel_models_peer_parse (table, &client, &server, ret_uid);
+}
+
+CreelModelsPeers *
+creel_models_peers_new (GDBusConnection *bus)
+{
+  CreelModelsPeers *peers = g_new0 (CreelModelsPeers, 1);
+
+  peers->bus = g_object_ref (bus);
+  peers->cancellable = g_cancellable_new ();
+  peers->known = -KNOWN_USEC;
+  g_queue_init (&peers->waiters);
+  return peers;
+}
+
+static void
+tell (CreelModelsPeers *peers)
+{
+  for (Waiter *waiter; (waiter = g_queue_pop_head (&peers->waiters)) != NULL; g_free (waiter))
+    waiter->func (peers->uid != 0 && waiter->uid == peers->uid, waiter->user_data);
+}
+
+void
+creel_models_peers_free (CreelModelsPeers *peers)
+{
+  if (peers == NULL)
+    return;
+  g_cancellable_cancel (peers->cancellable);
+  peers->uid = 0;
+  tell (peers);
+  g_object_unref (peers->cancellable);
+  g_object_unref (peers->bus);
+  g_free (peers);
+}
+
+static void
+on_looked_up (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
+  CreelModelsPeers *peers = user_data;
+
+  if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+    return;
+  peers->asking = FALSE;
+  peers->uid = 0;
+  peers->known = g_get_monotonic_time ();
+  if (reply != NULL)
+    g_variant_get (reply, "(u)", &peers->uid);
+  tell (peers);
+}
+
+void
+creel_models_peers_check (CreelModelsPeers *peers, uid_t uid, void (*func) (gboolean is_gateway, gpointer user_data), gpointer user_data)
+{
+  gboolean fresh = g_get_monotonic_time () - peers->known < KNOWN_USEC;
+  Waiter *waiter;
+
+  if (uid < DYNAMIC_MIN || uid > DYNAMIC_MAX || (fresh && peers->uid == uid))
+    {
+      func (fresh && uid >= DYNAMIC_MIN && uid <= DYNAMIC_MAX, user_data);
+      return;
+    }
+  waiter = g_new0 (Waiter, 1);
+  waiter->uid = uid;
+  waiter->func = func;
+  waiter->user_data = user_data;
+  g_queue_push_tail (&peers->waiters, waiter);
+  if (peers->asking)
+    return;
+  peers->asking = TRUE;
+  g_dbus_connection_call (peers->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+                          "LookupDynamicUserByName", g_variant_new ("(s)", GATEWAY_USER), G_VARIANT_TYPE ("(u)"), G_DBUS_CALL_FLAGS_NONE, CALL_MS,
+                          peers->cancellable, on_looked_up, peers);
+}
