@@ -165,6 +165,12 @@ const CliVerb cli_verbs[] = {
   { "image ls", cmd_image_ls, "Usage: creel image ls [-q] [--json]\nLists images.\n\n  -q, --quiet           ids only\n" },
   { "image inspect", cmd_image_inspect, "Usage: creel image inspect IMAGE [--json]\nShows an image's configuration.\n" },
   { "image rm", cmd_image_rm, "Usage: creel image rm IMAGE...\nRemoves names of images, and an image with its last name.\n" },
+  { "model run", cmd_model_run,
+    "Usage: creel model run [--think] MODEL [PROMPT...]\n"
+    "Chats with a model; with PROMPT, or when standard input is no terminal, it is\n"
+    "one answer. A model that is not here is pulled, if you say so. /? in the chat\n"
+    "explains it; Ctrl-C stops an answer, Ctrl-D ends the chat.\n\n"
+    "  --think               what the model thinks too, when that is no terminal\n" },
   { "model pull", cmd_model_pull,
     "Usage: creel model pull [-q] [--json] REFERENCE\n"
     "       creel model pull [-q] [--json] FILE.gguf [NAME[:TAG]]\n"
@@ -244,6 +250,7 @@ const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
                            "  image pull | push          from and to registries\n"
                            "  image build | import | export | tag | ls | inspect | rm | prune\n"
                            "Models\n"
+                           "  model run MODEL [PROMPT]   chat with it\n"
                            "  model pull | push | package | ls | inspect | tag | rm | prune | df\n"
                            "  model ps | unload | configure | status | logs\n"
                            "This machine\n"

@@ -34,7 +34,7 @@ _creel() {
     network) words='proxy log check' ;;
     secret) words='set ls rm' ;;
     image) words='pull push import export build tag ls inspect rm prune' ;;
-    model) words='pull push package ls inspect tag rm prune df ps unload configure status logs' ;;
+    model) words='run pull push package ls inspect tag rm prune df ps unload configure status logs' ;;
     create) words="$create" ;;
     run) words="$create --detach" ;;
     exec) words='--interactive --tty --detach --user --workdir --env --env-file' ;;
@@ -52,6 +52,7 @@ _creel() {
     'image build') words='--tag --preset --allow-host --build-arg --memory --disk --cpus --quiet' ;;
     'image export') words='--format' ;;
     'image prune') words='--all' ;;
+    'model run') words='--think' ;;
     'model package') words='--gguf --mmproj --chat-template --license --push' ;;
     'model rm') words='--force' ;;
     'model unload') words='--all' ;;
@@ -74,7 +75,7 @@ _creel() {
     'image build') mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini opencode' -- "$cur"; compgen -d -- "$cur") ;;
     'image inspect' | 'image rm' | 'image push' | 'image tag') mapfile -t COMPREPLY < <(compgen -W "$(creel image ls --quiet 2>/dev/null)" -- "$cur") ;;
     'model pull') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;
-    'model push' | 'model inspect' | 'model tag' | 'model rm' | 'model configure') mapfile -t COMPREPLY < <(compgen -W "$(creel model ls --quiet 2>/dev/null)" -- "$cur") ;;
+    'model run' | 'model push' | 'model inspect' | 'model tag' | 'model rm' | 'model configure') mapfile -t COMPREPLY < <(compgen -W "$(creel model ls --quiet 2>/dev/null)" -- "$cur") ;;
     'model unload') mapfile -t COMPREPLY < <(compgen -W "$(creel model ps --quiet 2>/dev/null)" -- "$cur") ;;
     help) mapfile -t COMPREPLY < <(compgen -W "$verbs" -- "$cur") ;;
     esac

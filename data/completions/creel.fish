@@ -101,10 +101,11 @@ complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcomm
 complete -c creel -n '__fish_seen_subcommand_from secret' -l sandbox -x -a '(__creel_sandboxes)' -d 'For this one only'
 complete -c creel -n '__fish_seen_subcommand_from secret' -l registry -x -a '(__fish_print_hostnames)' -d 'Of this registry'
 complete -c creel -n '__fish_seen_subcommand_from secret; and __fish_seen_subcommand_from set' -s u -l username -x -d 'Its user'
-set -l model_verbs pull push package ls inspect tag rm prune df ps unload configure status logs
+set -l model_verbs run pull push package ls inspect tag rm prune df ps unload configure status logs
 complete -c creel -n "__fish_seen_subcommand_from model; and not __fish_seen_subcommand_from $model_verbs" -a "$model_verbs"
-complete -c creel -n '__fish_seen_subcommand_from model; and __fish_seen_subcommand_from push inspect tag rm unload configure' -a '(__creel_models)'
+complete -c creel -n '__fish_seen_subcommand_from model; and __fish_seen_subcommand_from run push inspect tag rm unload configure' -a '(__creel_models)'
 complete -c creel -n '__fish_seen_subcommand_from model; and __fish_seen_subcommand_from pull package' -F
+complete -c creel -n '__fish_seen_subcommand_from model; and __fish_seen_subcommand_from run' -l think -d 'Show what it thinks'
 complete -c creel -n '__fish_seen_subcommand_from package' -l gguf -r -F -d 'Weights'
 complete -c creel -n '__fish_seen_subcommand_from package' -l mmproj -r -F -d 'For images'
 complete -c creel -n '__fish_seen_subcommand_from package' -l chat-template -r -F -d 'Instead of its own'

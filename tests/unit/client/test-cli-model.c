@@ -1,9 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* The verbs of models against the double. */
+/* The verbs of models against the double, and chats with a model runner that is a thread of the test. */
 #include "test-cli.h"
 
 #include <gio/gio.h>
+#include <pty.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <utmp.h>
+
+#include "creel-names.h"
+
+#define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n"
+#define SAID(field, text) "data: {\"choices\":[{\"delta\":{\"" field "\":\"" text "\"}}]}\n\n"
+#define END "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n"
 
 static void
 test_outputs (void)
@@ -82,8 +93,158 @@ test_files (void)
     }
 }
 
+/* Answers each connection with the next of `answers`; "…" in one: it waits there until the client leaves. */
+typedef struct
+{
+  GSocketListener *listener;
+  const char *const *answers;
+} Server;
+
+static gpointer
+serve (gpointer data)
+{
+  Server *server = data;
+
+  for (const char *const *answer = server->answers; *answer != NULL; answer++)
+    {
+      g_autoptr (GSocketConnection) connection = g_socket_listener_accept (server->listener, NULL, NULL, NULL);
+      GOutputStream *out = g_io_stream_get_output_stream (G_IO_STREAM (connection));
+      const char *wait = strstr (*answer, "…");
+      char buffer[4096];
+
+      g_assert_cmpint (g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), buffer, sizeof buffer, NULL, NULL), >, 0);
+      g_output_stream_write_all (out, *answer, wait != NULL ? (gsize) (wait - *answer) : strlen (*answer), NULL, NULL, NULL);
+      if (wait != NULL)
+        g_assert_cmpint (g_input_stream_read (g_io_stream_get_input_stream (G_IO_STREAM (connection)), buffer, sizeof buffer, NULL, NULL), <=, 0);
+      g_io_stream_close (G_IO_STREAM (connection), NULL, NULL);
+    }
+  return NULL;
+}
+
+static GThread *
+start_server (Server *server, const char *const *answers)
+{
+  g_autoptr (GInetAddress) loopback = g_inet_address_new_loopback (G_SOCKET_FAMILY_IPV4);
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new (loopback, CREEL_MODEL_RUNNER_PORT);
+
+  server->listener = g_socket_listener_new ();
+  server->answers = answers;
+  if (g_socket_listener_add_address (server->listener, address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL, NULL, NULL))
+    return g_thread_new ("server", serve, server);
+  g_object_unref (server->listener);
+  g_test_skip ("Port 12434 is in use");
+  return NULL;
+}
+
+static void
+stop_server (Server *server, GThread *thread)
+{
+  g_thread_join (thread);
+  g_socket_listener_close (server->listener);
+  g_object_unref (server->listener);
+}
+
+static void
+test_run (void)
+{
+  static const char *const answers[] = {
+    HEAD SAID ("reasoning_content", "hm") SAID ("content", "\\n\\nHello \\u001b[31m") SAID ("content", "you") END,
+    HEAD SAID ("reasoning_content", "hm") SAID ("content", "Hello") END,
+    HEAD SAID ("reasoning_content", "hm") SAID ("content", "Hello") END,
+    "HTTP/1.1 404 Not Found\r\n\r\n{\"error\":{\"message\":\"There is no model x\"}}",
+    "HTTP/1.1 507 Full\r\n\r\n{\"error\":{\"message\":\"It needs 9 GiB\\nand there are 2\"}}",
+    HEAD SAID ("content", "Hel"),
+    NULL,
+  };
+  Server server;
+  GThread *thread = start_server (&server, answers);
+  g_autofree char *out = NULL;
+
+  if (thread == NULL)
+    return;
+  golden ("model-run", "model run ai/tiny say hello");
+  golden ("model-run-think", "model run --think ai/tiny hello");
+  golden ("model-run-json", "model run --json ai/tiny -- -hello");
+  golden ("model-run-gone", "model run ai/tiny hello");
+  golden ("model-run-full", "model run ai/tiny hello");
+  g_assert_cmpint (run_with_input ("model run ai/tiny", "from standard input\n", &out, NULL), ==, 1);
+  g_assert_cmpstr (out, ==, "Hel\n");
+  stop_server (&server, thread);
+  golden ("model-run-empty", "model run ai/tiny");
+  golden ("model-run-none", "model run nosuch hello");
+}
+
+static void
+type (int terminal, const char *text)
+{
+  g_assert_cmpint (write (terminal, text, strlen (text)), ==, (gssize) strlen (text));
+}
+
+static void
+test_chat (void)
+{
+  static const char *const answers[] = { HEAD SAID ("reasoning_content", "hm") SAID ("content", "Hello") END, HEAD SAID ("content", "for ever") "…",
+                                         HEAD SAID ("content", "again") END, NULL };
+  Server server;
+  GThread *thread = start_server (&server, answers);
+  int terminal, status;
+  pid_t pid;
+
+  if (thread == NULL)
+    return;
+  pid = forkpty (&terminal, NULL, NULL, NULL);
+  if (pid == 0)
+    {
+      execl (g_getenv ("CREEL"), "creel", "model", "run", "ai/tiny", NULL);
+      _exit (1);
+    }
+  g_free (read_until (terminal, "Ctrl-D to leave\r\n> "));
+  type (terminal, "/?\n");
+  g_free (read_until (terminal, "stop an answer\r\n> "));
+  type (terminal, "one\n");
+  g_free (read_until (terminal, "\033[2mThinking:\r\nhm\033[0m\r\n\r\nHello\r\n\r\n> "));
+  type (terminal, "two\n");
+  g_free (read_until (terminal, "for ever"));
+  type (terminal, "\003");
+  g_free (read_until (terminal, "> "));
+  /* at the prompt it throws away what was typed, and no more */
+  type (terminal, "half\003");
+  g_free (read_until (terminal, "> "));
+  type (terminal, "/clear\nthree\n");
+  g_free (read_until (terminal, "again\r\n\r\n> "));
+  type (terminal, "\004");
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_true (WIFEXITED (status));
+  g_assert_cmpint (WEXITSTATUS (status), ==, 0);
+  close (terminal);
+  stop_server (&server, thread);
+}
+
+/* A model that is not here: asked first. */
+static void
+test_question (void)
+{
+  int terminal, status;
+  pid_t pid = forkpty (&terminal, NULL, NULL, NULL);
+
+  if (pid == 0)
+    {
+      execl (g_getenv ("CREEL"), "creel", "model", "run", "nosuch", NULL);
+      _exit (1);
+    }
+  g_free (read_until (terminal, "Model nosuch is not here. Pull it? [Y/n] "));
+  type (terminal, "n\n");
+  g_free (read_until (terminal, "creel: Model \"nosuch\" is not here"));
+  g_assert_cmpint (waitpid (pid, &status, 0), ==, pid);
+  g_assert_cmpint (WEXITSTATUS (status), ==, 3);
+  close (terminal);
+}
+
 void
 add_model_tests (void)
 {
   g_test_add_func ("/cli/model/files", test_files);
+  g_test_add_func ("/cli/model/run", test_run);
+  g_test_add_func ("/cli/model/chat", test_chat);
+  g_test_add_func ("/cli/model/question", test_question);
 }
