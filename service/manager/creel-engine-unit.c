@@ -249,7 +249,8 @@ add_environment (GVariantBuilder *b, const CreelEngineStart *start)
 {
   g_autofree char *model = start != NULL ? g_strconcat (ENVIRONMENT_MODEL, start->config->id, NULL) : NULL;
   g_autofree char *context = start != NULL ? g_strdup_printf (ENVIRONMENT_CONTEXT "%" G_GUINT64_FORMAT, start->context_size) : NULL;
-  const char *const words[] = { "HOME=/tmp", model, context, NULL };
+  /* Prompts that it keeps are 8 GiB by default and in no estimate of its memory; an older one does not know it, and a flag wins */
+  const char *const words[] = { "HOME=/tmp", "LLAMA_ARG_CACHE_RAM=256", model, context, NULL };
 
   add (b, "Environment", g_variant_new_strv (words, -1));
 }

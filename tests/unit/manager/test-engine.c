@@ -155,7 +155,7 @@ test_unit_names (void)
 {
   static const char *const bad[] = { "creel-engine-.service", "creel-engine-aaaaaaaaaaaaaaa.service", "creel-engine-AAAAAAAAAAAAAAAA.service",
                                      "creel-engine-aaaaaaaaaaaaaaaa.socket", "creel-engine-aaaaaaaaaaaaaaaaa.service", "creel@aaaaaaaaaaaaaaaa.service" };
-  const char *const environment[] = { "HOME=/tmp", "CREEL_MODEL=" ID, "CREEL_CONTEXT_SIZE=4096", NULL };
+  const char *const environment[] = { "HOME=/tmp", "LLAMA_ARG_CACHE_RAM=256", "CREEL_MODEL=" ID, "CREEL_CONTEXT_SIZE=4096", NULL };
   const char *const other[] = { "CREEL_MODEL=x", NULL };
   g_autoptr (GVariant) words = g_variant_ref_sink (g_variant_new_strv (environment, -1));
   g_autoptr (GVariant) other_words = g_variant_ref_sink (g_variant_new_strv (other, -1));
