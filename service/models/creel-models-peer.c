@@ -118,9 +118,14 @@ creel_models_peers_check (CreelModelsPeers *peers, uid_t uid, void (*func) (gboo
   gboolean fresh = g_get_monotonic_time () - peers->known < KNOWN_USEC;
   Waiter *waiter;
 
-  if (uid < DYNAMIC_MIN || uid > DYNAMIC_MAX || (fresh && peers->uid == uid))
+  if (uid < DYNAMIC_MIN || uid > DYNAMIC_MAX)
     {
-      func (fresh && uid >= DYNAMIC_MIN && uid <= DYNAMIC_MAX, user_data);
+      func (FALSE, user_data);
+      return;
+    }
+  if (fresh && peers->uid == uid)
+    {
+      func (TRUE, user_data);
       return;
     }
   waiter = g_new0 (Waiter, 1);

@@ -75,6 +75,85 @@ test_own_peer (void)
   g_assert_cmpuint (uid, ==, getuid ());
 }
 
+/* systemd's one answer */
+static void
+on_lookup (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *method, GVariant *parameters,
+           GDBusMethodInvocation *invocation, gpointer user_data)
+{
+  guint *asked = user_data;
+  const char *name;
+
+  (*asked)++;
+  g_variant_get (parameters, "(&s)", &name);
+  g_assert_cmpstr (name, ==, "creel-gateway");
+  g_dbus_method_invocation_return_value (invocation, g_variant_new ("(u)", 61200));
+}
+
+static void
+on_checked (gboolean is_gateway, gpointer user_data)
+{
+  *(int *) user_data = is_gateway;
+}
+
+static int
+check (CreelModelsPeers *peers, uid_t uid)
+{
+  int result = -1;
+
+  creel_models_peers_check (peers, uid, on_checked, &result);
+  while (result < 0)
+    g_main_context_iteration (NULL, TRUE);
+  return result;
+}
+
+static void
+test_gateway (void)
+{
+  static const char xml[] = "<node><interface name='org.freedesktop.systemd1.Manager'><method name='LookupDynamicUserByName'>"
+                            "<arg type='s' direction='in'/><arg type='u' direction='out'/></method></interface></node>";
+  static const GDBusInterfaceVTable vtable = { .method_call = on_lookup };
+  g_autoptr (GDBusNodeInfo) node = g_dbus_node_info_new_for_xml (xml, NULL);
+  GTestDBus *bus = g_test_dbus_new (G_TEST_DBUS_NONE);
+  GDBusConnection *connection;
+  CreelModelsPeers *peers;
+  guint asked = 0, owner;
+  int last = -1;
+
+  g_test_dbus_up (bus);
+  connection = g_dbus_connection_new_for_address_sync (
+      g_test_dbus_get_bus_address (bus), G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION, NULL, NULL, NULL);
+  peers = creel_models_peers_new (connection);
+  /* without systemd nobody is */
+  g_assert_cmpint (check (peers, 61200), ==, FALSE);
+  g_dbus_connection_register_object (connection, "/org/freedesktop/systemd1", node->interfaces[0], &vtable, &asked, NULL, NULL);
+  owner = g_bus_own_name_on_connection (connection, "org.freedesktop.systemd1", G_BUS_NAME_OWNER_FLAGS_NONE, NULL, NULL, NULL, NULL);
+  for (guint i = 0; i < 100; i++)
+    {
+      g_main_context_iteration (NULL, FALSE);
+      g_usleep (1000);
+    }
+  g_assert_cmpint (check (peers, 0), ==, FALSE);
+  g_assert_cmpint (check (peers, 1000), ==, FALSE);
+  g_assert_cmpint (check (peers, 65534), ==, FALSE);
+  g_assert_cmpuint (asked, ==, 0);
+  g_assert_cmpint (check (peers, 61201), ==, FALSE);
+  g_assert_cmpint (check (peers, 61200), ==, TRUE);
+  g_assert_cmpint (check (peers, 61200), ==, TRUE);
+  g_assert_cmpuint (asked, ==, 1);
+  g_assert_cmpint (check (peers, 61202), ==, FALSE);
+  g_assert_cmpuint (asked, ==, 2);
+  creel_models_peers_check (peers, 61203, on_checked, &last);
+  creel_models_peers_free (peers);
+  g_assert_cmpint (last, ==, FALSE);
+  g_bus_unown_name (owner);
+  g_dbus_connection_close_sync (connection, NULL, NULL);
+  g_object_unref (connection);
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+  g_test_dbus_down (bus);
+  g_object_unref (bus);
+}
+
 static void
 test_find_model (void)
 {
@@ -223,6 +302,7 @@ main (int argc, char **argv)
   g_test_add_func ("/models-parts/memory", test_memory);
   g_test_add_func ("/models-parts/peer", test_peer);
   g_test_add_func ("/models-parts/own-peer", test_own_peer);
+  g_test_add_func ("/models-parts/gateway", test_gateway);
   g_test_add_func ("/models-parts/find-model", test_find_model);
   g_test_add_func ("/models-parts/catalog", test_catalog);
   g_test_add_func ("/models-parts/context", test_context);
