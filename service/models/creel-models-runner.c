@@ -3,6 +3,7 @@
 
 #include "creel-models-engines.h"
 #include "creel-models-memory.h"
+#include "creel-reference.h"
 
 #define CAPACITY_USEC (500 * 1000)
 #define REPORT_MS 200
@@ -278,8 +279,11 @@ on_models (GVariant *models, const char *text, gpointer user_data)
   runner->trouble = g_strdup (text);
   if (models != NULL)
     {
+      /* creeld reads it for each name, so a change counts here too; one that cannot be read does not */
+      g_autofree char *registry = creel_registry_of_models (NULL);
+
       g_clear_pointer (&runner->catalog, creel_models_catalog_unref);
-      runner->catalog = creel_models_catalog_new (models, runner->config->registry);
+      runner->catalog = creel_models_catalog_new (models, registry != NULL ? registry : runner->config->registry);
     }
   for (guint i = 0; i < n; i++)
     {
