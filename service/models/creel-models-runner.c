@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-models-runner.h"
 
+#include <string.h>
+
 #include "creel-models-engines.h"
 #include "creel-models-memory.h"
 #include "creel-reference.h"
 
 #define CAPACITY_USEC (500 * 1000)
 #define REPORT_MS 200
+#define LOGS "creel model logs"
 
 /* A model that is loaded or on its way */
 typedef struct
@@ -341,7 +344,7 @@ on_stopped (const char *id, CreelModelsStopped how, const char *text, gpointer u
   if (how == CREEL_MODELS_STOPPED_CRASH)
     {
       runner->counters.crashes++;
-      told = g_strdup_printf ("The engine of %s was not loaded: %s; see: creel model logs", model != NULL ? model->name : id, text);
+      told = g_strdup_printf ("%s was not loaded: %s%s", model != NULL ? model->name : id, text, strstr (text, LOGS) != NULL ? "" : "; see: " LOGS);
     }
   runner->how = how;
   creel_models_scheduler_engine_stopped (runner->scheduler, id, told != NULL ? told : text);

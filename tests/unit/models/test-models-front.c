@@ -289,7 +289,7 @@ test_no_engine (Fixture *f, gconstpointer unused)
   g_string_truncate (client->got, 0);
   f->fake->start_error = CREEL_ERROR_PREFIX "Failed|no such blob";
   post (client, CHAT, "{\"model\":\"ai/a\"}");
-  EXPECT (client, "The engine of ai/a was not loaded: no such blob; see: creel model logs");
+  EXPECT (client, "\"ai/a was not loaded: no such blob; see: creel model logs\"");
   g_assert_true (g_str_has_prefix (client->got->str, "HTTP/1.1 502 Bad Gateway\r\n"));
 }
 
