@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "cli-model.h"
 
+#include <stdio.h>
 #include <string.h>
 
-#include "out-text.h"
+#include "out-json.h"
 
 #define SECONDS_MAX (100LL * 365 * 24 * 3600)
 
@@ -25,6 +26,40 @@ GVariant *
 cli_model_no_options (void)
 {
   return g_variant_ref_sink (g_variant_new ("a{sv}", NULL));
+}
+
+const char *
+cli_model_get_string (GVariant *dict, const char *key)
+{
+  const char *text = "";
+
+  g_variant_lookup (dict, key, "&s", &text);
+  return text;
+}
+
+void
+cli_model_print_list (Cli *cli, GVariant *list, OutTable *table, void (*add_row) (OutTable *table, GVariant *model))
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+  GVariantIter iter;
+  GVariant *model;
+
+  json_builder_begin_array (builder);
+  g_variant_iter_init (&iter, list);
+  while (g_variant_iter_loop (&iter, "@a{sv}", &model))
+    {
+      if (cli->quiet && !cli->json)
+        puts (cli_model_get_string (model, "name"));
+      json_builder_begin_object (builder);
+      out_json_vardict (builder, model);
+      json_builder_end_object (builder);
+      add_row (table, model);
+    }
+  json_builder_end_array (builder);
+  if (cli->json)
+    out_json_print (builder, TRUE);
+  else if (!cli->quiet)
+    out_table_print (table);
 }
 
 /* The length of "-00001-of-00003.gguf" at the end of `name`, or of ".gguf"; 0. `ret_of`: how many parts, 0 when it is not split. */

@@ -3,11 +3,16 @@
 
 #include "cli.h"
 #include "creel-dbus-models.h"
+#include "out-text.h"
 
 /* What the verbs of models share. */
 CreelDBusModels *cli_model_connect (Cli *cli, GError **error);
 /* An empty a{sv}, owned by the caller. */
 GVariant *cli_model_no_options (void);
+/* "" when there is none; borrowed of the dictionary. */
+const char *cli_model_get_string (GVariant *dict, const char *key);
+/* An aa{sv} of models as the user wants it: JSON, names alone, or a table that add_row() fills. */
+void cli_model_print_list (Cli *cli, GVariant *list, OutTable *table, void (*add_row) (OutTable *table, GVariant *model));
 /* Fetches a model, with its progress. */
 gboolean cli_model_pull (Cli *cli, const char *reference, GError **error);
 

@@ -18,15 +18,6 @@ get_number (GVariant *dict, const char *key)
   return number;
 }
 
-static const char *
-get_string (GVariant *dict, const char *key)
-{
-  const char *text = "";
-
-  g_variant_lookup (dict, key, "&s", &text);
-  return text;
-}
-
 /* When it is unloaded, from now. */
 static char *
 format_expiry (guint64 usec)
@@ -53,7 +44,7 @@ add_row (OutTable *table, GVariant *model)
 
   g_variant_lookup (model, "busy", "u", &busy);
   requests = g_strdup_printf ("%u", busy);
-  out_table_add (table, get_string (model, "name"), get_string (model, "state"), both, tokens, requests, since, busy > 0 ? NULL : expires);
+  out_table_add (table, cli_model_get_string (model, "name"), cli_model_get_string (model, "state"), both, tokens, requests, since, busy > 0 ? NULL : expires);
 }
 
 int
@@ -63,10 +54,7 @@ cmd_model_ps (Cli *cli, char **args)
   g_autoptr (CreelDBusModels) models = NULL;
   g_autoptr (GVariant) list = NULL, options = cli_model_no_options ();
   g_autoptr (OutTable) table = out_table_new ("NAME", "STATE", "MEMORY", "CONTEXT", "REQUESTS", "SINCE", "UNLOADED IN", NULL);
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (GError) error = NULL;
-  GVariantIter iter;
-  GVariant *model;
   int status;
 
   if (!cli_parse (cli, args, NULL, CLI_PARSE_PERMUTE, 0, 0, &words, NULL, &status))
@@ -74,22 +62,7 @@ cmd_model_ps (Cli *cli, char **args)
   if ((models = cli_model_connect (cli, &error)) == NULL
       || !CLI_CALL (cli, &error, creel_dbus_models_call_list_loaded_sync (models, options, CLI_FLAGS (cli), &list, NULL, &error)))
     return cli_fail (error);
-  json_builder_begin_array (builder);
-  g_variant_iter_init (&iter, list);
-  while (g_variant_iter_loop (&iter, "@a{sv}", &model))
-    {
-      if (cli->quiet && !cli->json)
-        puts (get_string (model, "name"));
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, model);
-      json_builder_end_object (builder);
-      add_row (table, model);
-    }
-  json_builder_end_array (builder);
-  if (cli->json)
-    out_json_print (builder, TRUE);
-  else if (!cli->quiet)
-    out_table_print (table);
+  cli_model_print_list (cli, list, table, add_row);
   return CLI_OK;
 }
 
@@ -143,6 +116,7 @@ cmd_model_status (Cli *cli, char **args)
   g_autoptr (GVariant) details = NULL, options = cli_model_no_options ();
   g_autoptr (GError) error = NULL;
   guint32 n_models = 0, n_loaded = 0;
+  const char *listening;
   gboolean good;
   int status;
 
@@ -151,7 +125,8 @@ cmd_model_status (Cli *cli, char **args)
   if ((models = cli_model_connect (cli, &error)) == NULL
       || !CLI_CALL (cli, &error, creel_dbus_models_call_status_sync (models, options, CLI_FLAGS (cli), &details, NULL, &error)))
     return cli_fail (error);
-  good = *get_string (details, "engine") != '\0' && *get_string (details, "listening") != '\0';
+  listening = cli_model_get_string (details, "listening");
+  good = *cli_model_get_string (details, "engine") != '\0' && *listening != '\0';
   if (cli->json)
     {
       g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -163,15 +138,15 @@ cmd_model_status (Cli *cli, char **args)
     }
   else
     {
-      g_autofree char *version = out_printable (get_string (details, "engine-version"), -1, FALSE);
+      g_autofree char *version = out_printable (cli_model_get_string (details, "engine-version"), -1, FALSE);
 
       g_variant_lookup (details, "models", "u", &n_models);
       g_variant_lookup (details, "loaded", "u", &n_loaded);
-      printf ("Listening    %s\n", *get_string (details, "listening") != '\0' ? get_string (details, "listening") : "no; run: creel doctor");
-      if (*get_string (details, "engine") != '\0')
-        printf ("Engine       %s%s%s\n", get_string (details, "engine"), *version != '\0' ? ", " : "", version);
+      printf ("Listening    %s\n", *listening != '\0' ? listening : "no; run: creel doctor");
+      if (*cli_model_get_string (details, "engine") != '\0')
+        printf ("Engine       %s%s%s\n", cli_model_get_string (details, "engine"), *version != '\0' ? ", " : "", version);
       else
-        printf ("Engine       none; %s\n", get_string (details, "advice"));
+        printf ("Engine       none; %s\n", cli_model_get_string (details, "advice"));
       printf ("Models       %u, %u loaded\n", n_models, n_loaded);
     }
   return good ? CLI_OK : CLI_FAILED;

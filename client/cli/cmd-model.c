@@ -8,21 +8,12 @@
 #include "out-json.h"
 #include "out-text.h"
 
-static const char *
-get_string (GVariant *dict, const char *key)
-{
-  const char *text = "";
-
-  g_variant_lookup (dict, key, "&s", &text);
-  return text;
-}
-
 /* The shortest name, then the others. */
 static char *
 join_names (GVariant *model)
 {
   g_autofree const char **references = NULL;
-  const char *name = get_string (model, "name");
+  const char *name = cli_model_get_string (model, "name");
   g_autoptr (GString) names = g_string_new (g_str_has_prefix (name, "sha256-") ? "" : name);
 
   g_variant_lookup (model, "references", "^a&s", &references);
@@ -35,7 +26,7 @@ static void
 add_row (OutTable *table, GVariant *model)
 {
   g_autofree char *names = join_names (model);
-  g_autofree char *brief = g_strndup (get_string (model, "id"), strlen ("sha256-") + 12);
+  g_autofree char *brief = g_strndup (cli_model_get_string (model, "id"), strlen ("sha256-") + 12);
   g_autofree char *bytes = NULL, *time = NULL;
   guint64 size = 0;
   gint64 created = 0;
@@ -44,8 +35,8 @@ add_row (OutTable *table, GVariant *model)
   g_variant_lookup (model, "created", "x", &created);
   bytes = out_size (size);
   time = out_time (created);
-  out_table_add (table, names, get_string (model, "parameters"), get_string (model, "quantization"), get_string (model, "architecture"), brief, time,
-                 bytes);
+  out_table_add (table, names, cli_model_get_string (model, "parameters"), cli_model_get_string (model, "quantization"),
+                 cli_model_get_string (model, "architecture"), brief, time, bytes);
 }
 
 int
@@ -55,10 +46,7 @@ cmd_model_ls (Cli *cli, char **args)
   g_autoptr (CreelDBusModels) models = NULL;
   g_autoptr (GVariant) list = NULL, options = cli_model_no_options ();
   g_autoptr (OutTable) table = out_table_new ("NAME", "PARAMETERS", "QUANTIZATION", "ARCHITECTURE", "ID", "CREATED", "SIZE", NULL);
-  g_autoptr (JsonBuilder) builder = json_builder_new ();
   g_autoptr (GError) error = NULL;
-  GVariantIter iter;
-  GVariant *model;
   int status;
 
   if (!cli_parse (cli, args, NULL, CLI_PARSE_PERMUTE, 0, 0, &words, NULL, &status))
@@ -66,22 +54,7 @@ cmd_model_ls (Cli *cli, char **args)
   if ((models = cli_model_connect (cli, &error)) == NULL
       || !CLI_CALL (cli, &error, creel_dbus_models_call_list_models_sync (models, options, CLI_FLAGS (cli), &list, NULL, &error)))
     return cli_fail (error);
-  json_builder_begin_array (builder);
-  g_variant_iter_init (&iter, list);
-  while (g_variant_iter_loop (&iter, "@a{sv}", &model))
-    {
-      if (cli->quiet && !cli->json)
-        puts (get_string (model, "name"));
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, model);
-      json_builder_end_object (builder);
-      add_row (table, model);
-    }
-  json_builder_end_array (builder);
-  if (cli->json)
-    out_json_print (builder, TRUE);
-  else if (!cli->quiet)
-    out_table_print (table);
+  cli_model_print_list (cli, list, table, add_row);
   return CLI_OK;
 }
 
