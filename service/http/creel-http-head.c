@@ -80,6 +80,18 @@ name_is (const char *line, gsize size, const char *name)
   return size == strlen (name) && g_ascii_strncasecmp (line, name, size) == 0;
 }
 
+/* CGI and its heirs read Content_Length and Content-Length alike; nobody else sends the one with the underscore */
+static gboolean
+is_framing_in_disguise (const char *line, gsize size)
+{
+  g_autofree char *name = NULL;
+
+  if (memchr (line, '_', size) == NULL)
+    return FALSE;
+  name = g_strdelimit (g_strndup (line, size), "_", '-');
+  return name_is (name, size, "Content-Length") || name_is (name, size, "Transfer-Encoding");
+}
+
 static const char *
 scan_field (const char *line, gsize size, Count *count)
 {
@@ -91,6 +103,8 @@ scan_field (const char *line, gsize size, Count *count)
     name++;
   if (name == 0 || name == size || line[name] != ':')
     return "bad header name";
+  if (is_framing_in_disguise (line, name))
+    return "Content-Length or Transfer-Encoding with an underscore";
   for (gsize i = name + 1; i < size; i++)
     if (((guchar) line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
       return "control byte in a header";
