@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Reads corpus/*.txt; corpus/README.md says how they are written."""
+import re
+
+WAYS = ('proxy', 'connect', 'transparent', 'tls')
+OUTCOME = re.compile(r'passes( [0-9]{3})?|refused [0-9]{3} [a-z-]+( unfinished)?|closed|cut')
+
+
+class Frame:
+    def __init__(self, where):
+        self.where, self.ways, self.rules, self.early = where, WAYS, 'open', False
+        self.parts = {'>': [], '<': [], '!': [], '=': []}
+
+
+class Vector:
+    def __init__(self, frame, where, columns):
+        self.frame, self.where = frame, where
+        self.name, self.x, outcome, self.y, self.reason = columns
+        self.outcomes = [text.strip() for text in outcome.split('+')]
+        if not self.name or not self.reason:
+            raise SystemExit(f'{where}: a name and a reason are wanted')
+        for text in self.outcomes:
+            if not OUTCOME.fullmatch(text):
+                raise SystemExit(f'{where}: “{text}” is no outcome')
+        if self.y == '=':
+            self.y = self.x
+
+    @property
+    def is_attack(self):
+        return any(not text.startswith('passes') for text in self.outcomes)
+
+    def build(self, kind, values):
+        """The bytes of the lines of a kind, None when there are none."""
+        lines = self.frame.parts[kind]
+        if not lines:
+            return None
+        text = b''
+        for end, line in lines:
+            if line == '{y}' and self.y == '-':
+                continue
+            text += expand(line, dict(values, x=self.x, y=self.y)) + end
+        return text
+
+
+def expand(line, values):
+    for _ in range(3):
+        line = re.sub(r'\{([a-z]+)\}', lambda match: str(values.get(match[1], match[0])), line)
+    line = re.sub(r'\{\*([0-9]+):([^}]*)\}', lambda match: match[2] * int(match[1]), line)
+    simple = {'r': b'\r', 'n': b'\n', 't': b'\t', '0': b'\0', '\\': b'\\', 's': b' '}
+    raw = b''
+    for part in re.findall(r'\\x[0-9a-f]{2}|\\.|[^\\]+', line):
+        if part.startswith('\\x'):
+            raw += bytes.fromhex(part[2:])
+        elif part.startswith('\\'):
+            raw += simple[part[1]]
+        else:
+            raw += part.encode()
+    return raw
+
+
+def load(path):
+    frame, vectors, number = None, [], 0
+    for number, line in enumerate(open(path, encoding='utf-8'), 1):
+        line = line.rstrip('\n')
+        where = f'{path.rsplit("/", 1)[-1]}:{number}'
+        kind = line[:1]
+        if not line or kind == '#':
+            continue
+        if line == '[frame]':
+            frame = Frame(where)
+        elif kind in frame.parts and line[1:2] == kind:
+            frame.parts[kind].append((b'', line[3:]))
+        elif kind in frame.parts:
+            frame.parts[kind].append((b'\r\n', line[2:]))
+        elif line.startswith('ways: '):
+            frame.ways = line[6:].split()
+        elif line.startswith('rules: '):
+            frame.rules = line[7:]
+        elif line == 'early':
+            frame.early = True
+        else:
+            columns = [column.strip() for column in re.split(r' \|(?= |$)', line)]
+            if len(columns) != 5:
+                raise SystemExit(f'{where}: five columns are wanted: name, x, outcome, y, reason')
+            vectors.append(Vector(frame, where, columns))
+    return vectors
