@@ -32,7 +32,7 @@ static const struct
   { P "Content-Length: 5\r\nContent-Length: 6\r\n\r\n", M }, { P "Content-Length:\r\n\r\n", M }, { P "Content-Length: 5x\r\n\r\n", M },
   { P "Content-Length: 99999999999999999999\r\n\r\n", M }, { P "Content-Length: 9223372036854775808\r\n\r\n", M },
   { P "Content-Length: 5;a\r\n\r\n", M }, { P "Content-Length: 1e3\r\n\r\n", M }, { P "Content-Length: 5\r\ncontent-length: 5\r\n\r\n", M },
-  { P "Content-Length : 5\r\n\r\n", M }, { P " Content-Length: 5\r\n\r\n", M }, { P "Content_Length: 5\r\n\r\n", NULL },
+  { P "Content-Length : 5\r\n\r\n", M }, { P " Content-Length: 5\r\n\r\n", M }, { P "Content_Length: 5\r\n\r\n", M }, { P "Transfer_encoding: chunked\r\n\r\n", M }, { P "X_Y: 5\r\n\r\n", NULL },
   { P "Content-Length: \t5\r\n\r\n", NULL }, { P "Content-Length: 5\v\r\n\r\n", M }, { P "Content-Length: \"5\"\r\n\r\n", M },
   /* encodings */
   { P "Transfer-Encoding: chunked\r\n\r\n", NULL }, { P "Transfer-Encoding: Chunked\r\n\r\n", NULL },
