@@ -136,5 +136,6 @@ main (int argc, char **argv)
   g_main_loop_run (loop);
   if (host.pid != 0)
     kill (host.pid, SIGKILL);
+  g_free (host.front);
   return 0;
 }
