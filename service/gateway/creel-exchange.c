@@ -41,6 +41,7 @@ struct _CreelExchange
   GString *refusal; /* to be sent when it is in the journal */
   CreelTunnel *tunnel;
   gboolean finished;
+  gboolean asks_models; /* is counted */
 };
 
 static void open_upstream (CreelExchange *exchange, gboolean fresh);
@@ -611,6 +612,17 @@ begin (CreelExchange *exchange)
               "From a sandbox the model runner only answers models and lists them; what else there is, creel model does on the host");
       return;
     }
+  if (for_runner && exchange->proxy->n_asking >= CREEL_MODEL_RUNNER_REQUESTS_MAX)
+    {
+      refuse (exchange, CREEL_REASON_LIMIT,
+              "This sandbox waits for " G_STRINGIFY (CREEL_MODEL_RUNNER_REQUESTS_MAX) " answers of the model runner already; try again when one is there");
+      return;
+    }
+  if (for_runner)
+    {
+      exchange->asks_models = TRUE;
+      exchange->proxy->n_asking++;
+    }
   if (request->scheme == CREEL_SCHEME_HTTPS)
     {
       exchange->credentials = exchange->proxy->credentials != NULL ? g_ptr_array_ref (exchange->proxy->credentials) : NULL;
@@ -669,6 +681,8 @@ creel_exchange_free (CreelExchange *exchange)
   if (exchange == NULL)
     return;
   g_cancellable_cancel (exchange->cancellable);
+  if (exchange->asks_models)
+    exchange->proxy->n_asking--;
   announce_end (exchange);
   creel_endpoint_set_func (exchange->guest, NULL, NULL);
   g_clear_pointer (&exchange->tunnel, creel_tunnel_free);

@@ -3,6 +3,9 @@
 
 #include "creel-request.h"
 
+/* of one sandbox at once: the model runner is shared by the whole machine, and has places for eight times as many */
+#define CREEL_MODEL_RUNNER_REQUESTS_MAX 64
+
 /* The model runner of this machine serves whoever reaches it, also with pulling, configuring and removing models. A guest
  * reaches it through us alone, and only for what asks a model or lists models; no rule of a policy opens the rest. */
 

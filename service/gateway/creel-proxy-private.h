@@ -20,6 +20,7 @@ struct _CreelProxy
   CreelUpstream *upstream;
   GHashTable *connections; /* set of CreelConnection */
   guint tick;
+  guint n_asking; /* requests to the model runner that are under way */
   guint64 next_request;
 };
 

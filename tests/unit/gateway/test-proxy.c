@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "creel-error.h"
+#include "creel-model-runner.h"
 #include "creel-proxy-private.h"
 
 typedef struct
@@ -375,6 +376,53 @@ test_model_runner (Fixture *f, gconstpointer unused)
   g_assert_null (strstr ((char *) f->origin_got->data, "third"));
 }
 
+/* One guest does not take all places of what the whole machine shares. */
+static void
+test_model_runner_places (Fixture *f, gconstpointer unused)
+{
+  const char *ask = "POST http://localhost:12434/v1/completions HTTP/1.1\r\nHost: localhost:12434\r\nContent-Length: 2\r\n\r\n{}";
+  g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);
+  int clients[CREEL_MODEL_RUNNER_REQUESTS_MAX];
+
+  creel_policy_take_rule (policy, creel_rule_parse (CREEL_VERDICT_ALLOW, "localhost:12434", "test", NULL));
+  creel_proxy_set_policy (f->proxy, policy, NULL);
+  if (!g_socket_listener_add_inet_port (G_SOCKET_LISTENER (f->origin), 12434, NULL, NULL))
+    {
+      g_test_skip ("Port 12434 is in use");
+      return;
+    }
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    {
+      f->client_fd = 0;
+      start_client (f, NULL);
+      clients[i] = f->client_fd;
+      g_assert_cmpint (write (f->client_fd, ask, strlen (ask)), ==, (gssize) strlen (ask));
+      while (f->origin_connections->len <= i)
+        {
+          char entry[4096];
+
+          g_main_context_iteration (NULL, TRUE);
+          while (recv (f->journal_fd, entry, sizeof entry, 0) > 0)
+            ;
+        }
+    }
+  f->client_fd = 0;
+  start_client (f, NULL);
+  g_autofree char *answer = talk (f, ask, NULL, NULL);
+  g_assert_true (g_str_has_prefix (answer, "HTTP/1.1 503 "));
+  g_assert_nonnull (strstr (answer, "Creel-Denied: limit"));
+  /* one that has its answer makes room */
+  g_socket_send (g_socket_connection_get_socket (f->origin_connections->pdata[0]), OK, strlen (OK), NULL, NULL);
+  while (f->proxy->n_asking == G_N_ELEMENTS (clients))
+    g_main_context_iteration (NULL, TRUE);
+  f->origin_says = OK;
+  start_client (f, NULL);
+  g_autofree char *next = talk (f, ask, "\r\n\r\nok", NULL);
+  g_assert_true (g_str_has_prefix (next, "HTTP/1.1 200 "));
+  for (guint i = 0; i < G_N_ELEMENTS (clients); i++)
+    close (clients[i]);
+}
+
 /* A name or an address that leads to this machine opens nothing at the model runner that its own names do not, whatever rules there are. */
 static void
 test_model_runner_aliases (Fixture *f, gconstpointer unused)
@@ -471,6 +519,7 @@ main (int argc, char **argv)
   ADD ("/proxy/answers", test_answers);
   ADD ("/proxy/body", test_many);
   ADD ("/proxy/model-runner", test_model_runner);
+  ADD ("/proxy/model-runner-places", test_model_runner_places);
   ADD ("/proxy/model-runner-aliases", test_model_runner_aliases);
   ADD ("/proxy/model-runner-rules", test_model_runner_rules);
   g_test_add_func ("/proxy/ca", test_ca);
