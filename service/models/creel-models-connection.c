@@ -50,7 +50,8 @@ struct _CreelModelsConnection
   gint64 began;
   guint64 bytes_in, bytes_out; /* of the connection, when it began */
   char *sandbox;               /* that the client says it is */
-  uid_t uid;
+  uid_t uid;                   /* of the connection's other end */
+  gboolean uid_asked, uid_known;
 };
 
 static void step (CreelEndpoint *endpoint, gpointer user_data);
@@ -279,7 +280,13 @@ take_sandbox (CreelModelsConnection *connection)
 {
   const char *sandbox = soup_message_headers_get_one (connection->head->headers, CREEL_SANDBOX_HEADER);
 
-  if (sandbox != NULL && creel_models_peer_get_uid (connection->stream, &connection->uid))
+  if (sandbox == NULL)
+    return;
+  /* once: it is a line in a table of all connections of the machine, and stays as it is */
+  if (!connection->uid_asked)
+    connection->uid_known = creel_models_peer_get_uid (connection->stream, &connection->uid);
+  connection->uid_asked = TRUE;
+  if (connection->uid_known)
     connection->sandbox = g_strdup (sandbox);
 }
 
