@@ -16,6 +16,18 @@ refuse (GError **error, const char *why)
   return NULL;
 }
 
+/* RFC 3629 section 3: servers that do not know it read %C0%AE as a dot. */
+static gboolean
+is_overlong (guchar c, const char *next)
+{
+  guchar second;
+
+  if ((c != 0xc0 && c != 0xc1 && c != 0xe0 && c != 0xf0) || next[0] != '%' || !g_ascii_isxdigit (next[1]) || !g_ascii_isxdigit (next[2]))
+    return FALSE;
+  second = (guchar) (g_ascii_xdigit_value (next[1]) << 4 | g_ascii_xdigit_value (next[2]));
+  return second >= 0x80 && second < (c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0xc0);
+}
+
 /* Decodes what needs no encoding, writes the rest in one way. NULL when a server may read it otherwise. */
 static char *
 normalize_escapes (const char *path, GError **error)
@@ -45,6 +57,8 @@ normalize_escapes (const char *path, GError **error)
         return refuse (error, "it holds an encoded slash");
       if (c == '%' && g_ascii_isxdigit (p[1]) && g_ascii_isxdigit (p[2]))
         return refuse (error, "it is encoded twice");
+      if (is_overlong (c, p + 1))
+        return refuse (error, "it holds a longer form of a character than UTF-8 has");
       if (is_unreserved (c))
         g_string_append_c (text, (char) c);
       else

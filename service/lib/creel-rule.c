@@ -338,6 +338,51 @@ glob_match (const char *glob, const char *text)
     }
 }
 
+static char *
+decode (const char *path)
+{
+  GString *text = g_string_new (NULL);
+
+  for (const char *p = path; *p != '\0'; p++)
+    if (*p == '%' && g_ascii_isxdigit (p[1]) && g_ascii_isxdigit (p[2]))
+      {
+        g_string_append_c (text, (char) (g_ascii_xdigit_value (p[1]) << 4 | g_ascii_xdigit_value (p[2])));
+        p += 2;
+      }
+    else
+      g_string_append_c (text, *p);
+  return g_string_free (text, FALSE);
+}
+
+/* In place: "/a;x/b;y" is "/a/b". */
+static void
+cut_parameters (char *path)
+{
+  char *to = path;
+  gboolean cut = FALSE;
+
+  for (const char *from = path; *from != '\0'; from++)
+    {
+      cut = *from == ';' || (cut && *from != '/');
+      if (!cut)
+        *to++ = *from;
+    }
+  *to = '\0';
+}
+
+/* A server decodes what need not be encoded (RFC 3986 section 2.2 lets it), and some cut parameters off: what is not permitted whatever way it is
+ * written is asked about as they would read it. The request itself is sent as it came, since to others %2B and + are two things. */
+static gboolean
+glob_match_read (const char *glob, const char *path)
+{
+  g_autofree char *read_glob = decode (glob), *read = decode (path);
+
+  if (glob_match (read_glob, read))
+    return TRUE;
+  cut_parameters (read);
+  return glob_match (read_glob, read);
+}
+
 gboolean
 creel_rule_matches_request (const CreelRule *rule, const char *method, const char *path)
 {
@@ -346,7 +391,7 @@ creel_rule_matches_request (const CreelRule *rule, const char *method, const cha
   if (rule->paths == NULL)
     return TRUE;
   for (char **glob = rule->paths; *glob != NULL; glob++)
-    if (glob_match (*glob, path))
+    if (glob_match (*glob, path) || (rule->verdict != CREEL_VERDICT_ALLOW && glob_match_read (*glob, path)))
       return TRUE;
   return FALSE;
 }

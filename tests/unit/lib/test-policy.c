@@ -98,6 +98,19 @@ static const struct
   { "+ok.com GET", HTTPS, "ok.com", 443, "POST", NULL, D, FALSE },
   { "+ok.com GET /v1/*", HTTPS, "ok.com", 443, "GET", NULL, D, TRUE },
   { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", NULL, A, TRUE },
+  /* a denial holds however servers read what is encoded, and without what some cut off; a permission only for what it says */
+  { "+ok.com|-ok.com /v1/x:run", HTTPS, "ok.com", 443, "GET", "/v1/x%3Arun", D, FALSE },
+  { "+ok.com|-ok.com /v1/x%3arun", HTTPS, "ok.com", 443, "GET", "/v1/x:run", D, FALSE },
+  { "+ok.com|-ok.com /a@b,c=!", HTTPS, "ok.com", 443, "GET", "/a%40b%2Cc%3D%21", D, FALSE },
+  { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin;x/y", D, FALSE },
+  { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin%3Bx/y", D, FALSE },
+  { "+ok.com|-ok.com /admin", HTTPS, "ok.com", 443, "GET", "/admin;", D, FALSE },
+  { "+ok.com|-ok.com /a;x", HTTPS, "ok.com", 443, "GET", "/a;x", D, FALSE },
+  { "+ok.com|-ok.com /a;x", HTTPS, "ok.com", 443, "GET", "/a", A, FALSE },
+  { "+ok.com|-ok.com /a", HTTPS, "ok.com", 443, "GET", "/a%25", A, FALSE },
+  { "+ok.com /v1/x:run", HTTPS, "ok.com", 443, "GET", "/v1/x%3Arun", D, FALSE },
+  { "+ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin;x/y", D, FALSE },
+  { "+ok.com|?ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin;x/y", Q, FALSE },
   { "+localhost", HTTPS, "localhost", 12434, NULL, NULL, A, FALSE },
   { "+localhost", HTTPS, "localhost", 80, NULL, NULL, D, FALSE },
   { "+localhost", HTTPS, "host.docker.internal", 12434, NULL, NULL, A, FALSE },
@@ -227,6 +240,9 @@ static const struct
   { "/a\\b", NULL }, { "/a%00b", NULL }, { "/a%0d%0ab", NULL }, { "/%252e%252e/b", NULL }, { "/%25", "/%25" }, { "/%zz", NULL }, { "/%2", NULL },
   { "/a;x/b", "/a;x/b" }, { "/..;/b", NULL }, { "/.;x/b", NULL }, { "a", NULL }, { "*", "*" }, { "/a b", NULL }, { "/a?b", NULL }, { "/\xc3\xbc", NULL },
   { "/a/...", "/a/..." }, { "/a%3Fb", "/a%3Fb" }, { "", NULL },
+  /* longer forms of a dot and a slash, which are no UTF-8 */
+  { "/%c0%ae%c0%ae/b", NULL }, { "/a%c0%afb", NULL }, { "/%e0%80%ae/b", NULL }, { "/%f0%80%80%af", NULL }, { "/a%e0%a4%85", "/a%E0%A4%85" },
+  { "/%c0", "/%C0" }, { "/%f0%9f%a6%9e", "/%F0%9F%A6%9E" },
 };
 
 static void
