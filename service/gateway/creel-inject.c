@@ -63,6 +63,31 @@ strip_target (const CreelCredential *credential, CreelHttpHead *head)
   head->target = g_string_free (g_steal_pointer (&kept), FALSE);
 }
 
+static gboolean
+names_are_alike (const char *a, const char *b)
+{
+  for (; *a != '\0' && *b != '\0'; a++, b++)
+    if (g_ascii_tolower (*a == '_' ? '-' : *a) != g_ascii_tolower (*b == '_' ? '-' : *b))
+      return FALSE;
+  return *a == *b;
+}
+
+/* CGI and its heirs take X_Api_Key for X-Api-Key. */
+static void
+strip_header (CreelHttpHead *head, const char *name)
+{
+  g_autoptr (GPtrArray) alike = g_ptr_array_new_with_free_func (g_free);
+  SoupMessageHeadersIter iter;
+  const char *there, *value;
+
+  soup_message_headers_iter_init (&iter, head->headers);
+  while (soup_message_headers_iter_next (&iter, &there, &value))
+    if (names_are_alike (there, name))
+      g_ptr_array_add (alike, g_strdup (there));
+  for (guint i = 0; i < alike->len; i++)
+    soup_message_headers_remove (head->headers, alike->pdata[i]);
+}
+
 void
 creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
 {
@@ -70,11 +95,11 @@ creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
                                         "X-Auth-Token", "Private-Token" };
 
   for (gsize i = 0; i < G_N_ELEMENTS (always); i++)
-    soup_message_headers_remove (head->headers, always[i]);
+    strip_header (head, always[i]);
   if (credential->header != NULL)
-    soup_message_headers_remove (head->headers, credential->header);
+    strip_header (head, credential->header);
   for (char **name = credential->strip_headers; name != NULL && *name != NULL; name++)
-    soup_message_headers_remove (head->headers, *name);
+    strip_header (head, *name);
   strip_target (credential, head);
   /* what the answer shows must be all there and readable, or the key could leave in pieces */
   soup_message_headers_replace (head->headers, "Accept-Encoding", "identity");

@@ -314,7 +314,8 @@ static void
 test_inject (void)
 {
   const char *text = "POST /v1?key=mine&a=b&ke%79=mine HTTP/1.1\r\nHost: ok.com\r\nAuthorization: Bearer mine\r\n"
-                     "x-api-key: mine\r\nRange: bytes=1-2\r\nX-Strip: mine\r\nX-Keep: 1\r\n\r\n";
+                     "x-api-key: mine\r\nRange: bytes=1-2\r\nX-Strip: mine\r\nX-Keep: 1\r\nX_Api_Key: mine\r\nx_strip: mine\r\n"
+                     "X_Keep: 2\r\n\r\n";
   char *hosts[] = { (char *) "ok.com", (char *) "other.com:8443", NULL };
   char *strip[] = { (char *) "X-Strip", NULL };
   CreelCredential credential = { .name = (char *) "c", .hosts = hosts, .header = (char *) "Authorization", .format = (char *) "Bearer {}",
@@ -341,7 +342,11 @@ test_inject (void)
   g_assert_null (soup_message_headers_get_one (head->headers, "X-Api-Key"));
   g_assert_null (soup_message_headers_get_one (head->headers, "X-Strip"));
   g_assert_null (soup_message_headers_get_one (head->headers, "Range"));
+  /* to servers that make variables of headers these are the same */
+  g_assert_null (soup_message_headers_get_one (head->headers, "X_Api_Key"));
+  g_assert_null (soup_message_headers_get_one (head->headers, "X_Strip"));
   g_assert_cmpstr (soup_message_headers_get_one (head->headers, "X-Keep"), ==, "1");
+  g_assert_cmpstr (soup_message_headers_get_one (head->headers, "X_Keep"), ==, "2");
   g_assert_cmpstr (soup_message_headers_get_one (head->headers, "Accept-Encoding"), ==, "identity");
 
   g_autofree char *target = g_strdup ("/v1?a=b");
