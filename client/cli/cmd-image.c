@@ -168,12 +168,7 @@ cmd_image_inspect (Cli *cli, char **args)
     return cli_fail (error);
   if (cli->json)
     {
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, config);
-      json_builder_end_object (builder);
-      out_json_print (builder, TRUE);
+      out_json_print_vardict (config);
       return CLI_OK;
     }
   g_variant_iter_init (&iter, config);

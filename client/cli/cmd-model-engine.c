@@ -128,14 +128,7 @@ cmd_model_status (Cli *cli, char **args)
   listening = cli_model_get_string (details, "listening");
   good = *cli_model_get_string (details, "engine") != '\0' && *listening != '\0';
   if (cli->json)
-    {
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, details);
-      json_builder_end_object (builder);
-      out_json_print (builder, TRUE);
-    }
+    out_json_print_vardict (details);
   else
     {
       g_autofree char *version = out_printable (cli_model_get_string (details, "engine-version"), -1, FALSE);
@@ -168,7 +161,6 @@ show_settings (Cli *cli, CreelDBusModels *models, const char *name)
   if (cli->json)
     {
       static const char *const keys[] = { "context-size", "keep-alive", "engine-flags" };
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
       g_autoptr (GVariant) settings = NULL;
 
       for (guint i = 0; i < G_N_ELEMENTS (keys); i++)
@@ -179,10 +171,7 @@ show_settings (Cli *cli, CreelDBusModels *models, const char *name)
             g_variant_dict_insert_value (&dict, keys[i], value);
         }
       settings = g_variant_ref_sink (g_variant_dict_end (&dict));
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, settings);
-      json_builder_end_object (builder);
-      out_json_print (builder, TRUE);
+      out_json_print_vardict (settings);
       return CLI_OK;
     }
   if (g_variant_lookup (details, "context-size", "t", &context) && context > 0)

@@ -119,12 +119,7 @@ cmd_model_inspect (Cli *cli, char **args)
     return cli_fail (error);
   if (cli->json)
     {
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, details);
-      json_builder_end_object (builder);
-      out_json_print (builder, TRUE);
+      out_json_print_vardict (details);
       return CLI_OK;
     }
   g_variant_iter_init (&iter, details);
@@ -248,12 +243,7 @@ cmd_model_df (Cli *cli, char **args)
     return cli_fail (error);
   if (cli->json)
     {
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-      json_builder_begin_object (builder);
-      out_json_vardict (builder, usage);
-      json_builder_end_object (builder);
-      out_json_print (builder, TRUE);
+      out_json_print_vardict (usage);
       return CLI_OK;
     }
   for (guint i = 0; i < G_N_ELEMENTS (rows); i++)

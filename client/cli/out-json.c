@@ -68,3 +68,14 @@ out_json_print (JsonBuilder *builder, gboolean pretty)
 
   puts (text);
 }
+
+void
+out_json_print_vardict (GVariant *dict)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  out_json_vardict (builder, dict);
+  json_builder_end_object (builder);
+  out_json_print (builder, TRUE);
+}

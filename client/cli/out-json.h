@@ -12,3 +12,5 @@ void out_json_strings (JsonBuilder *builder, const char *name, const char *const
 void out_json_vardict (JsonBuilder *builder, GVariant *dict);
 /* Prints what was built, pretty or on one line, and a newline. */
 void out_json_print (JsonBuilder *builder, gboolean pretty);
+/* An a{sv} as one object. */
+void out_json_print_vardict (GVariant *dict);
