@@ -107,6 +107,13 @@ save (GHashTable *all, GError **error)
       if (flags != NULL)
         g_string_append_printf (text, "EngineFlags=%s\n", flags);
     }
+  /* one that is too large to be read would be the end of all models */
+  if (text->len > CREEL_CONF_MAX_SIZE)
+    {
+      g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED,
+                   "The settings of all models together are too large; give this one fewer names or flags, or reset others: creel model configure --reset NAME");
+      return FALSE;
+    }
   return creel_store_replace_file (path, text->str, text->len, 0644, error);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "creel-auth.h"
+#include "creel-engine-flags.h"
 #include "creel-engine-search.h"
 #include "creel-engine-unit.h"
 #include "creel-engine-version.h"
@@ -259,6 +260,44 @@ test_settings (gpointer fixture, gconstpointer unused)
   g_assert_null (settings->engine_flags);
 }
 
+/* Nobody makes the file larger than can be read: then nobody would have models. */
+static void
+test_settings_size (gpointer fixture, gconstpointer unused)
+{
+  g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
+  g_auto (GStrv) names = NULL;
+  g_autofree char *tag = g_strnfill (120, 't');
+  g_autoptr (GVariant) small = options ("{'context-size': <uint64 8192>}");
+  g_autoptr (GVariant) large = NULL;
+  g_autoptr (GHashTable) all = NULL;
+  g_autoptr (GError) error = NULL;
+  const char *flags[CREEL_ENGINE_MAX_FLAGS + 1] = { NULL };
+  GVariantDict dict;
+
+  for (guint i = 0; i < 1500; i++)
+    {
+      g_autofree char *name = g_strdup_printf ("docker.io/a/m%u:%s", i, tag);
+
+      g_strv_builder_add (builder, name);
+    }
+  names = g_strv_builder_end (builder);
+  for (guint i = 0; i < CREEL_ENGINE_MAX_FLAGS; i += 2)
+    {
+      flags[i] = "--frequency-penalty";
+      flags[i + 1] = "-1234567890.1234567890";
+    }
+  g_variant_dict_init (&dict, NULL);
+  g_variant_dict_insert_value (&dict, "engine-flags", g_variant_new_strv (flags, -1));
+  large = g_variant_ref_sink (g_variant_dict_end (&dict));
+  write_file ("/var/lib/creel/models/references.conf", "", 0644);
+  g_assert_true (creel_model_settings_configure (names, ID, small, &error));
+  g_assert_false (creel_model_settings_configure (names, ID, large, &error));
+  g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_LIMITS_EXCEEDED);
+  all = creel_model_settings_load (NULL);
+  g_assert_nonnull (all);
+  g_assert_cmpuint (creel_model_settings_find (all, names, ID)->context_size, ==, 8192);
+}
+
 /* What somebody wrote into the file by hand. */
 static void
 test_settings_file (gpointer fixture, gconstpointer unused)
@@ -296,6 +335,7 @@ main (int argc, char **argv)
   g_test_add_func ("/engine/version", test_version);
   g_test_add_func ("/engine/describe", test_describe);
   g_test_add_vtable ("/engine/settings", 0, NULL, setup, test_settings, teardown);
+  g_test_add_vtable ("/engine/settings-size", 0, NULL, setup, test_settings_size, teardown);
   g_test_add_vtable ("/engine/settings-file", 0, NULL, setup, test_settings_file, teardown);
   g_test_add_func ("/engine/caller", test_caller);
   return g_test_run ();
