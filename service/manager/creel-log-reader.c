@@ -95,16 +95,26 @@ match_sandbox (sd_journal *journal, const char *name, CreelLogKind kind)
 }
 
 static gboolean
-is_shown (const char *field, gsize length)
+is_one_of (const char *const *names, gsize n, const char *field, gsize length)
 {
-  static const char *const names[] = { "MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "_COMM", "_SYSTEMD_UNIT" };
-
-  if (length > strlen ("CREEL_") && length <= 64 && strncmp (field, "CREEL_", strlen ("CREEL_")) == 0)
-    return TRUE;
-  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+  for (gsize i = 0; i < n; i++)
     if (strlen (names[i]) == length && strncmp (field, names[i], length) == 0)
       return TRUE;
   return FALSE;
+}
+
+static gboolean
+is_shown (CreelLogKind kind, const char *field, gsize length)
+{
+  static const char *const names[] = { "MESSAGE", "MESSAGE_ID", "PRIORITY", "SYSLOG_IDENTIFIER", "_COMM", "_SYSTEMD_UNIT" };
+  /* every user sees those of models: who asked is not among them */
+  static const char *const of_models[] = { "MESSAGE", "PRIORITY", "_SYSTEMD_UNIT", CREEL_FIELD_MODEL };
+
+  if (kind == CREEL_LOG_MODELS)
+    return is_one_of (of_models, G_N_ELEMENTS (of_models), field, length);
+  if (length > strlen ("CREEL_") && length <= 64 && strncmp (field, "CREEL_", strlen ("CREEL_")) == 0)
+    return TRUE;
+  return is_one_of (names, G_N_ELEMENTS (names), field, length);
 }
 
 static gint64
@@ -138,7 +148,7 @@ make_entry (sd_journal *journal, CreelLogKind kind, gsize *bytes)
       const char *equals = memchr (data, '=', length);
       gsize prefix = equals != NULL ? (gsize) (equals - (const char *) data) : 0;
 
-      if (equals != NULL && n < MAX_FIELDS && is_shown (data, prefix))
+      if (equals != NULL && n < MAX_FIELDS && is_shown (kind, data, prefix))
         {
           g_autofree char *field = g_strndup (data, prefix);
           g_autofree char *value = creel_exec_make_printable (equals + 1, MIN (length - prefix - 1, MAX_VALUE));

@@ -70,9 +70,9 @@ creel_models_audit_write (CreelModelsAudit *audit, const CreelModelsAuditEntry *
   if (audit->fd < 0 || strlen (audit->path) >= sizeof address.sun_path)
     return;
   strcpy (address.sun_path, audit->path);
-  message = g_strdup_printf ("%s %s%s%s%s%s: %s%s, %" G_GINT64_FORMAT " ms", entry->method, entry->path, entry->model != NULL ? " of " : "",
-                             entry->model != NULL ? entry->model : "", entry->sandbox != NULL ? " for sandbox " : "",
-                             entry->sandbox != NULL ? entry->sandbox : "", entry->status > 0 ? status : "the client hung up",
+  /* without the sandbox: creel model logs shows the text to every user */
+  message = g_strdup_printf ("%s %s%s%s: %s%s, %" G_GINT64_FORMAT " ms", entry->method, entry->path, entry->model != NULL ? " of " : "",
+                             entry->model != NULL ? entry->model : "", entry->status > 0 ? status : "the client hung up",
                              entry->cut ? ", cut off" : "", entry->usec / 1000);
   add_number (text, "PRIORITY", entry->status >= 500 || entry->cut ? WARNING : INFO);
   add (text, "MESSAGE", message);

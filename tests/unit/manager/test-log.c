@@ -73,7 +73,7 @@ setup (void)
   test_journal_add (journal, t + 16, "creel-gateway@box.service", "MESSAGE=l3");
   test_journal_add (journal, t + 17, "init.scope", "_PID=1|UNIT=creel-gateway@box.service|MESSAGE=l4");
   /* the model runner's */
-  test_journal_add (journal, t + 20, "creel-models.service", "CREEL_MODEL=ai/a|MESSAGE=m1");
+  test_journal_add (journal, t + 20, "creel-models.service", "CREEL_MODEL=ai/a|CREEL_SANDBOX=of-another-user|CREEL_PATH=/v1/completions|MESSAGE=m1");
   test_journal_add (journal, t + 21, "creel-engine-aaaaaaaaaaaaaaaa.service", "_SYSTEMD_SLICE=" CREEL_ENGINE_SLICE "|CREEL_MODEL=ai/a|MESSAGE=m2");
   test_journal_add (journal, t + 22, "creeld.service", "CREEL_EVENT=model|CREEL_MODEL=ai/a|MESSAGE=m3");
   test_journal_add (journal, t + 23, "init.scope", "_PID=1|UNIT=creel-models.service|MESSAGE=m4");
@@ -109,6 +109,26 @@ test_models (void)
   assert_messages (CREEL_LOG_MODELS, "", 1000, "m1 m2 m3 m4 ");
   assert_messages (CREEL_LOG_MODELS, "", 2, "m3 m4 ");
   assert_messages (CREEL_LOG_MODELS, "first", 1, "m1 ");
+}
+
+/* All users read it: it tells nothing of a sandbox. */
+static void
+test_models_fields (void)
+{
+  g_autoptr (GVariant) answer = NULL;
+  g_autofree char *text = NULL;
+
+  if (folder == NULL)
+    {
+      g_test_skip ("systemd-journal-remote is not installed");
+      return;
+    }
+  answer = g_variant_ref_sink (creel_log_read (folder, NULL, CREEL_LOG_MODELS, CREATED, "first", 1, NULL));
+  text = g_variant_print (answer, FALSE);
+  g_assert_nonnull (strstr (text, "'CREEL_MODEL': 'ai/a'"));
+  g_assert_nonnull (strstr (text, "'_SYSTEMD_UNIT': 'creel-models.service'"));
+  g_assert_null (strstr (text, "of-another-user"));
+  g_assert_null (strstr (text, "CREEL_PATH"));
 }
 
 static void
@@ -236,6 +256,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   setup ();
   g_test_add_func ("/log/models", test_models);
+  g_test_add_func ("/log/models-fields", test_models_fields);
   g_test_add_func ("/log/kinds", test_kinds);
   g_test_add_func ("/log/cursor", test_cursor);
   g_test_add_func ("/log/old-cursor", test_old_cursor);
