@@ -216,6 +216,8 @@ on_start_failed (const CreelUnitState *state, gpointer user_data)
 
   if (engine != NULL && engine->stopping)
     g_set_error (&error, CREEL_ERROR, CREEL_ERROR_CANCELLED, "The engine was stopped while it started");
+  else if (state != NULL && !creel_engines_is_gone (state))
+    g_set_error (&error, CREEL_ERROR, CREEL_ERROR_RUNNING, "The start of the engine was not seen to end (%s), but it is loaded", question->error->message);
   else if (state != NULL && g_strcmp0 (state->active_state, "failed") == 0 && state->result != NULL)
     {
       text = creel_engines_describe (state->result, state->exit_status);
@@ -223,7 +225,13 @@ on_start_failed (const CreelUnitState *state, gpointer user_data)
     }
   else
     g_set_error (&error, CREEL_ERROR, CREEL_ERROR_FAILED, "The engine did not start: %s", question->error->message);
-  if (engine != NULL)
+  /* One that systemd has is known, or nobody could stop it. A stop that is under way sees its end. */
+  if (engine != NULL && state != NULL && !creel_engines_is_gone (state))
+    {
+      engine->starting = FALSE;
+      creel_engines_apply (self, engine, state);
+    }
+  else if (engine != NULL)
     engine_gone (self, engine, state, engine->stopping);
   question->done (question->user_data, error);
 }

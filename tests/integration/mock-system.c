@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* systemd and polkit as creeld sees them, on a private bus. Units hold no processes. What fails is told by names:
  *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed;
- *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start. What polkit was asked for is appended to $MOCK_POLKIT.asked.
+ *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start, one with 777 does though its job is not seen to end. What polkit was asked for is appended to $MOCK_POLKIT.asked.
  * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
@@ -141,7 +141,7 @@ start_transient (GDBusConnection *bus, GDBusMethodInvocation *invocation, GVaria
       g_hash_table_add (running, g_strdup (unit));
     }
   set_state (bus, unit, bad ? "failed" : engine ? "active" : "inactive", bad ? 10 : 0);
-  job (bus, invocation, unit, bad ? "failed" : "done");
+  job (bus, invocation, unit, bad ? "failed" : engine && strstr (text, "CREEL_CONTEXT_SIZE=777'") != NULL ? "timeout" : "done");
 }
 
 static void
