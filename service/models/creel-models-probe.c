@@ -2,8 +2,10 @@
 #include "creel-models-probe.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -25,37 +27,47 @@ struct _CreelModelsProbe
 
 static gboolean on_timeout (gpointer user_data);
 
+/* The socket itself, without a link in its place: the engine owns the folder, and what it is asked is not for whom it may point at. */
+static int
+open_socket (const char *path)
+{
+  int fd = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  struct stat st;
+
+  if (fd >= 0 && fstat (fd, &st) == 0 && S_ISSOCK (st.st_mode))
+    return fd;
+  if (fd >= 0)
+    {
+      close (fd);
+      errno = ENOTSOCK;
+    }
+  return -1;
+}
+
 GIOStream *
 creel_models_probe_connect (const char *socket_path, GError **error)
 {
   struct sockaddr_un address = { .sun_family = AF_UNIX };
   g_autoptr (GSocket) socket_object = NULL;
-  int fd;
+  int place = open_socket (socket_path), fd = -1, saved;
+  gboolean connected = FALSE;
 
-  if (strlen (socket_path) >= sizeof address.sun_path)
+  if (place >= 0 && (fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) >= 0)
     {
-      g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_FILENAME, "%s is too long for a socket", socket_path);
-      return NULL;
+      g_snprintf (address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d", place);
+      connected = connect (fd, (struct sockaddr *) &address, sizeof address) == 0;
     }
-  strcpy (address.sun_path, socket_path);
-  fd = socket (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-  if (fd < 0 || connect (fd, (struct sockaddr *) &address, sizeof address) < 0)
-    {
-      int saved = errno;
-
-      if (fd >= 0)
-        close (fd);
-      g_set_error (error, G_IO_ERROR, saved == EAGAIN ? G_IO_ERROR_WOULD_BLOCK : (int) g_io_error_from_errno (saved), "Cannot connect to %s: %s",
-                   socket_path, g_strerror (saved));
-      return NULL;
-    }
-  socket_object = g_socket_new_from_fd (fd, error);
-  if (socket_object == NULL)
-    {
-      close (fd);
-      return NULL;
-    }
-  return G_IO_STREAM (g_socket_connection_factory_create_connection (socket_object));
+  saved = errno;
+  if (place >= 0)
+    close (place);
+  if (connected && (socket_object = g_socket_new_from_fd (fd, error)) != NULL)
+    return G_IO_STREAM (g_socket_connection_factory_create_connection (socket_object));
+  if (fd >= 0)
+    close (fd);
+  if (!connected)
+    g_set_error (error, G_IO_ERROR, saved == EAGAIN ? G_IO_ERROR_WOULD_BLOCK : (int) g_io_error_from_errno (saved), "Cannot connect to %s: %s",
+                 socket_path, g_strerror (saved));
+  return NULL;
 }
 
 static void

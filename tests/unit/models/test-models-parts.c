@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <arpa/inet.h>
+#include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include "creel-models-json.h"
 #include "creel-models-memory.h"
 #include "creel-models-peer.h"
+#include "creel-models-probe.h"
 
 #define MIB (G_GUINT64_CONSTANT (1024) * 1024)
 #define ID_A "sha256-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
@@ -291,6 +293,36 @@ test_config (void)
   g_assert_cmpstr (config.origins[1], ==, "http://b.example");
 }
 
+/* An engine owns the folder of its socket, and may have become somebody else's. */
+static void
+test_link (void)
+{
+  g_autofree char *folder = g_dir_make_tmp ("creel-models-XXXXXX", NULL), *real = g_build_filename (folder, "real", NULL);
+  g_autofree char *link = g_build_filename (folder, "engine.sock", NULL), *file = g_build_filename (folder, "file", NULL);
+  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (real);
+  g_autoptr (GSocketListener) listener = g_socket_listener_new ();
+  g_autoptr (GIOStream) good = NULL;
+  const char *const bad[] = { link, file, folder, "/nonexistent/engine.sock" };
+
+  g_assert_true (g_socket_listener_add_address (listener, address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL, NULL, NULL));
+  g_assert_cmpint (symlink (real, link), ==, 0);
+  g_assert_true (g_file_set_contents (file, "", 0, NULL));
+  good = creel_models_probe_connect (real, NULL);
+  g_assert_nonnull (good);
+  for (gsize i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autoptr (GError) error = NULL;
+
+      g_assert_null (creel_models_probe_connect (bad[i], &error));
+      g_assert_nonnull (error);
+      g_assert_false (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK));
+    }
+  unlink (link);
+  unlink (file);
+  unlink (real);
+  rmdir (folder);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -307,6 +339,7 @@ main (int argc, char **argv)
   g_test_add_func ("/models-parts/catalog", test_catalog);
   g_test_add_func ("/models-parts/context", test_context);
   g_test_add_func ("/models-parts/config", test_config);
+  g_test_add_func ("/models-parts/link", test_link);
   result = g_test_run ();
   return system (command) == 0 ? result : 1;
 }
