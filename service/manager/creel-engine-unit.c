@@ -219,6 +219,7 @@ add_confinement (GVariantBuilder *b, gboolean gpu)
                                      "ProtectControlGroups", "ProtectHostname", "ProtectKernelLogs", "ProtectKernelModules",
                                      "ProtectKernelTunables", "LockPersonality", "RestrictRealtime", "RestrictSUIDSGID", "RemoveIPC" };
   static const char *const native[] = { "native", NULL };
+  static const char *const private_places[] = { "-/srv", "-/mnt", "-/media", "-/var/spool", "-/var/mail", "-/var/log", "-/var/backups", NULL };
   GVariantBuilder hidden;
 
   /* No MemoryDenyWriteExecute=: the drivers of GPUs compile their programs in memory. Exec is allowed: the engine may be a script */
@@ -230,7 +231,11 @@ add_confinement (GVariantBuilder *b, gboolean gpu)
   g_variant_builder_init (&hidden, G_VARIANT_TYPE ("a(ss)"));
   g_variant_builder_add (&hidden, "(ss)", "/run", "ro");
   g_variant_builder_add (&hidden, "(ss)", "/var/lib", "ro");
+  /* else it is the machine's, also with PrivateDevices= and PrivateIPC=: files and sockets for whoever is in league with a model */
+  g_variant_builder_add (&hidden, "(ss)", "/dev/shm", "mode=1777");
   add (b, "TemporaryFileSystem", g_variant_builder_end (&hidden));
+  /* not /opt and /usr/local, where an engine may be */
+  add (b, "InaccessiblePaths", g_variant_new_strv (private_places, -1));
   add (b, "RestrictAddressFamilies", filter (TRUE, "AF_UNIX"));
   add (b, "RestrictNamespaces", g_variant_new_uint64 (0));
   add (b, "CapabilityBoundingSet", g_variant_new_uint64 (0));

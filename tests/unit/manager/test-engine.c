@@ -126,7 +126,8 @@ test_unit (gpointer fixture, gconstpointer unused)
   g_assert_nonnull (strstr (text, "('RuntimeDirectory', <['creel-engines/aaaaaaaaaaaaaaaa']>)"));
   g_assert_nonnull (strstr (text, "('RuntimeDirectoryMode', <uint32 456>)"));
   g_assert_nonnull (strstr (text, "('/run/creel-engines/aaaaaaaaaaaaaaaa', '/run/engine', false"));
-  g_assert_nonnull (strstr (text, "('TemporaryFileSystem', <[('/run', 'ro'), ('/var/lib', 'ro')]>)"));
+  g_assert_nonnull (strstr (text, "('TemporaryFileSystem', <[('/run', 'ro'), ('/var/lib', 'ro'), ('/dev/shm', 'mode=1777')]>)"));
+  g_assert_nonnull (strstr (text, "('InaccessiblePaths', <['-/srv', "));
   g_assert_nonnull (strstr (text, "('PrivateNetwork', <true>)"));
   g_assert_nonnull (strstr (text, "('DynamicUser', <true>)"));
   g_assert_nonnull (strstr (text, "('PrivateDevices', <true>)"));
