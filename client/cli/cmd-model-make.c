@@ -135,10 +135,13 @@ prepare_import (Call *call, const Files *from, GError **error)
   return TRUE;
 }
 
+/* A name alone is never a file: one of that name in the folder, which an agent may have written, is not what was meant. */
 static gboolean
 is_file (const char *word)
 {
-  return g_str_has_suffix (word, ".gguf") || g_file_test (word, G_FILE_TEST_IS_REGULAR);
+  gboolean is_path = g_path_is_absolute (word) || g_str_has_prefix (word, "./") || g_str_has_prefix (word, "../");
+
+  return g_str_has_suffix (word, ".gguf") || (is_path && g_file_test (word, G_FILE_TEST_IS_REGULAR));
 }
 
 static int

@@ -66,7 +66,7 @@ test_outputs (void)
 static void
 test_files (void)
 {
-  static const char *const names[] = { "---.gguf", "tiny.gguf", "big-00001-of-00002.gguf", "big-00002-of-00002.gguf", "folder.gguf/", "odd name", "license" };
+  static const char *const names[] = { "---.gguf", "tiny.gguf", "big-00001-of-00002.gguf", "big-00002-of-00002.gguf", "folder.gguf/", "odd name", "license", "tell" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     {
@@ -80,6 +80,8 @@ test_files (void)
   golden ("model-import", "model pull ./tiny.gguf tell");
   golden ("model-import-done", "model pull -q ./tiny.gguf");
   golden ("model-import-name", "model pull './odd name' tell");
+  /* what it is called in a registry, whatever is in the folder */
+  golden ("model-pull-beside", "model pull tell");
   golden ("model-import-split", "model pull ./big-00001-of-00002.gguf tell");
   golden ("model-package", "model package --gguf tiny.gguf --mmproj big-00001-of-00002.gguf --license license --chat-template license tell");
   golden ("model-package-part-missing", "model package --gguf big-00001-of-00002.gguf --license nosuch tell");
