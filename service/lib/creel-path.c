@@ -22,6 +22,9 @@ is_overlong (guchar c, const char *next)
 {
   guchar second;
 
+  /* five bytes and six, which it had once */
+  if (c >= 0xf8)
+    return TRUE;
   if ((c != 0xc0 && c != 0xc1 && c != 0xe0 && c != 0xf0) || next[0] != '%' || !g_ascii_isxdigit (next[1]) || !g_ascii_isxdigit (next[2]))
     return FALSE;
   second = (guchar) (g_ascii_xdigit_value (next[1]) << 4 | g_ascii_xdigit_value (next[2]));

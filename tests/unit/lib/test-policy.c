@@ -242,7 +242,8 @@ static const struct
   { "/a/...", "/a/..." }, { "/a%3Fb", "/a%3Fb" }, { "", NULL },
   /* longer forms of a dot and a slash, which are no UTF-8 */
   { "/%c0%ae%c0%ae/b", NULL }, { "/a%c0%afb", NULL }, { "/%e0%80%ae/b", NULL }, { "/%f0%80%80%af", NULL }, { "/a%e0%a4%85", "/a%E0%A4%85" },
-  { "/%c0", "/%C0" }, { "/%f0%9f%a6%9e", "/%F0%9F%A6%9E" },
+  { "/%c0", "/%C0" }, { "/%f8%80%80%80%ae", NULL },
+  { "/%fc%80%80%80%80%ae/b", NULL }, { "/%f0%9f%a6%9e", "/%F0%9F%A6%9E" },
 };
 
 static void
