@@ -83,7 +83,8 @@ has_bundle (void)
 static bool
 make_bundle (void)
 {
-  return make_directories ("/etc/ssl/certs", 0755) == 0 && write_file (bundles[0], "", 0, 0644) == 0;
+  /* what installs the first bundle runs the hooks */
+  return make_directories ("/etc/ssl/certs", 0755) == 0 && write_file (bundles[0], "", 0, 0644) == 0 && make_directories (HOOKS, 0755) == 0;
 }
 
 const char *
@@ -94,7 +95,7 @@ trust_apply (const char *pem)
   if (write_file (RUNTIME_PEM, pem, strlen (pem), 0644) < 0)
     return snprintf (problem, sizeof problem, "cannot write " RUNTIME_PEM ": %s", strerror (errno)), problem;
   if (!has_bundle () && !make_bundle ())
-    return snprintf (problem, sizeof problem, "cannot make %s: %s", bundles[0], strerror (errno)), problem;
+    say ("cannot make %s: %s", bundles[0], strerror (errno));
   for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
     {
       char real[4096];
@@ -103,7 +104,7 @@ trust_apply (const char *pem)
       if (realpath (bundles[i], real) != NULL && strlen (real) < 200 && !apply_to (real, pem))
         return snprintf (problem, sizeof problem, "cannot add to %s: %s", bundles[i], strerror (errno)), problem;
     }
-  if (access (HOOKS, F_OK) == 0 && write_file (HOOKS "/creel", HOOK, sizeof HOOK - 1, 0755) < 0)
-    return snprintf (problem, sizeof problem, "cannot write " HOOKS "/creel: %s", strerror (errno)), problem;
+  if (access (HOOKS, F_OK) == 0 && write_own_file (HOOKS, "creel", HOOK, sizeof HOOK - 1, 0755) < 0)
+    say ("cannot write " HOOKS "/creel: %s", strerror (errno));
   return NULL;
 }

@@ -55,6 +55,8 @@ void loop_add_channel (CreelChannel *channel, int fd);
 void say (const char *format, ...) __attribute__ ((format (printf, 1, 2)));
 /* Writes text to a file that exists (or is created with mode when mode is not 0). Returns 0, or -1 with errno. */
 int write_file (const char *path, const char *text, size_t length, mode_t mode);
+/* The same for a file of ours in a directory of the image: neither is a link afterwards. -1 with ELOOP when the directory is one. */
+int write_own_file (const char *directory, const char *name, const char *text, size_t length, mode_t mode);
 /* The whole file, NUL-terminated, at most max bytes; NULL with errno. */
 char *read_file (const char *path, size_t max, size_t *ret_length);
 /* mkdir -p. Returns 0, or -1 with errno. */
