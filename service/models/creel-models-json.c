@@ -3,13 +3,14 @@
 
 #include <string.h>
 
-#define NAME_MAX_SIZE 1024
+
+#define CONTAINER_UNITS 8
 
 static gboolean
-is_small (const char *text, gsize size)
+is_small (const char *text, gsize size, guint max)
 {
   gboolean quoted = FALSE;
-  guint depth = 0, values = 0;
+  guint depth = 0, units = 0;
 
   for (gsize i = 0; i < size; i++)
     if (quoted)
@@ -26,29 +27,42 @@ is_small (const char *text, gsize size)
       return FALSE;
     else if (text[i] == '{' || text[i] == '[')
       {
-        if (++depth > CREEL_MODELS_JSON_DEPTH_MAX)
+        units += CONTAINER_UNITS;
+        if (++depth > CREEL_MODELS_JSON_DEPTH_MAX || units > max)
           return FALSE;
       }
-    else if (text[i] == ',' && ++values > CREEL_MODELS_JSON_VALUES_MAX)
+    else if (text[i] == ',' && ++units > max)
       return FALSE;
     else if ((text[i] == '}' || text[i] == ']') && depth > 0)
       depth--;
   return TRUE;
 }
 
-JsonNode *
-creel_models_json_parse (const char *text, gsize size, GError **error)
+static JsonNode *
+parse (const char *text, gsize size, guint max, GError **error)
 {
   g_autoptr (JsonParser) parser = json_parser_new_immutable ();
   JsonNode *root;
 
-  if (!g_utf8_validate_len (text, size, NULL) || !is_small (text, size) || !json_parser_load_from_data (parser, text, (gssize) size, NULL) ||
+  if (!g_utf8_validate_len (text, size, NULL) || !is_small (text, size, max) || !json_parser_load_from_data (parser, text, (gssize) size, NULL) ||
       (root = json_parser_get_root (parser)) == NULL || !JSON_NODE_HOLDS_OBJECT (root))
     {
       g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "The body is not a JSON object, is nested too deeply or has too many values");
       return NULL;
     }
   return json_node_ref (root);
+}
+
+JsonNode *
+creel_models_json_parse (const char *text, gsize size, GError **error)
+{
+  return parse (text, size, CREEL_MODELS_JSON_MAX, error);
+}
+
+JsonNode *
+creel_models_json_parse_vectors (const char *text, gsize size, GError **error)
+{
+  return parse (text, size, CREEL_MODELS_JSON_VECTORS_MAX, error);
 }
 
 /* The end of a string whose first quote is at start: behind its last one; 0 when it has none. */
@@ -75,7 +89,7 @@ skip_blank (const char *text, gsize size, gsize i)
 static char *
 read_string (const char *text, gsize size)
 {
-  g_autofree char *object = size <= NAME_MAX_SIZE ? g_strdup_printf ("{\"model\":%.*s}", (int) size, text) : NULL;
+  g_autofree char *object = size <= CREEL_MODELS_NAME_MAX ? g_strdup_printf ("{\"model\":%.*s}", (int) size, text) : NULL;
   g_autoptr (JsonNode) root = object != NULL ? creel_models_json_parse (object, strlen (object), NULL) : NULL;
 
   return root != NULL ? g_strdup (creel_models_json_get_string (json_node_get_object (root), "model")) : NULL;
@@ -86,7 +100,7 @@ creel_models_json_find_model (const char *text, gsize size, GError **error)
 {
   static const char key[] = "\"model\"";
   g_autofree char *model = NULL;
-  gsize i = skip_blank (text, size, 0), depth = 0;
+  gsize i = skip_blank (text, size, 0), depth = 0, last = 0, last_size = 0;
   gboolean found = FALSE;
 
   if (i == size || text[i] != '{')
@@ -105,11 +119,12 @@ creel_models_json_find_model (const char *text, gsize size, GError **error)
         if (depth != 1 || i == size || text[i] != ':' || end - start != strlen (key) || memcmp (text + start, key, strlen (key)) != 0)
           continue;
         found = TRUE;
-        g_clear_pointer (&model, g_free);
+        last_size = 0;
         value = skip_blank (text, size, i + 1);
         if (value < size && text[value] == '"' && (end = skip_string (text, size, value)) > 0)
           {
-            model = read_string (text + value, end - value);
+            last = value;
+            last_size = end - value;
             i = end;
           }
       }
@@ -121,6 +136,8 @@ creel_models_json_find_model (const char *text, gsize size, GError **error)
           break;
         i++;
       }
+  if (last_size > 0)
+    model = read_string (text + last, last_size);
   if (model == NULL || *model == '\0')
     {
       g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, found ? "\"model\" is not a name" : "\"model\" is missing");

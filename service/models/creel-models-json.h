@@ -5,11 +5,16 @@
 
 /* JSON-GLib for texts of strangers: it recurses without a limit, and its getters mind a member of another type. */
 #define CREEL_MODELS_JSON_DEPTH_MAX 64
-/* Each value of a tree costs a hundred bytes, and one of the text can be two */
-#define CREEL_MODELS_JSON_VALUES_MAX (512 * 1024)
+/* A tree is many times its text: a value costs a hundred bytes, an object or an array as much as eight. In such units */
+#define CREEL_MODELS_JSON_MAX (128 * 1024)
+#define CREEL_MODELS_JSON_VECTORS_MAX (512 * 1024)
+/* bytes of what a client calls a model */
+#define CREEL_MODELS_NAME_MAX 1024
 
 /* One object; the error says what is wrong in words for the client. */
 JsonNode *creel_models_json_parse (const char *text, gsize size, GError **error);
+/* The same for what is mostly numbers. */
+JsonNode *creel_models_json_parse_vectors (const char *text, gsize size, GError **error);
 
 /* The top member "model" of an object that goes on as it is, without a tree of the rest: a request can have megabytes. What else is wrong
  * with the text the engine says. The last one counts, as it does there. Owned by the caller. */

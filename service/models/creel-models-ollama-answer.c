@@ -19,6 +19,7 @@ struct _CreelModelsOllamaAnswer
   char *model;
   GString *line;    /* of the event stream, so far */
   GPtrArray *calls; /* of Call: their arguments come in pieces */
+  gsize arguments;  /* bytes of them, of all calls */
   gint64 started;
   gint64 prompt_tokens, tokens;
   char *reason;
@@ -156,8 +157,10 @@ take_calls (CreelModelsOllamaAnswer *answer, JsonArray *calls)
       call = answer->calls->pdata[index];
       if (name != NULL && call->name == NULL)
         call->name = g_strdup (name);
-      if (arguments != NULL && call->arguments->len + strlen (arguments) <= LINE_MAX_SIZE)
-        g_string_append (call->arguments, arguments);
+      if (arguments == NULL || answer->arguments + strlen (arguments) > LINE_MAX_SIZE)
+        continue;
+      g_string_append (call->arguments, arguments);
+      answer->arguments += strlen (arguments);
     }
 }
 
@@ -296,7 +299,8 @@ translate_vectors (JsonObject *event)
 char *
 creel_models_ollama_answer_translate (CreelModelsOllamaAnswer *answer, const char *text, gsize size)
 {
-  g_autoptr (JsonNode) root = creel_models_json_parse (text, size, NULL);
+  g_autoptr (JsonNode) root = answer->operation == CREEL_MODELS_EMBED ? creel_models_json_parse_vectors (text, size, NULL)
+                                                                      : creel_models_json_parse (text, size, NULL);
   JsonObject *event, *message, *object;
 
   if (root == NULL)

@@ -246,6 +246,8 @@ read_body (CreelModelsRequest *request)
         name = creel_models_json_get_string (object, "name");
       if (!translate && name == NULL)
         g_set_error_literal (&error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "\"model\" is missing");
+      else if (name != NULL && strlen (name) > CREEL_MODELS_NAME_MAX)
+        g_set_error_literal (&error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "\"model\" is not a name");
       else if (!translate || creel_models_ollama_translate (request->route.operation, object, &request->ollama, &error))
         request->name = g_strdup (name);
     }

@@ -221,6 +221,15 @@ test_bad_bodies (Fixture *f, gconstpointer unused)
       EXPECT (client, "HTTP/1.1 400 Bad Request\r\n");
       EXPECT (client, "}}\n");
     }
+  /* nor is what is no name in size */
+  {
+    g_autofree char *name = g_strnfill (2000, 'x'), *body = g_strdup_printf ("{\"model\":\"%s\",\"messages\":[]}", name);
+
+    g_string_truncate (client->got, 0);
+    post (client, "/api/chat", body);
+    EXPECT (client, "HTTP/1.1 400 Bad Request\r\n");
+    EXPECT (client, "}\n");
+  }
   g_assert_false (client->eof);
   g_assert_cmpstr (f->fake->log->str, ==, "");
 }

@@ -62,6 +62,32 @@ test_bad_requests (void)
   g_assert_null (creel_models_json_parse ("{\"a\":\"\xff\"}", 8, NULL));
 }
 
+static char *
+make_list (const char *begin, const char *item, guint n)
+{
+  GString *text = g_string_new (begin);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%s", i > 0 ? "," : "", item);
+  return g_string_free (g_string_append (text, "]}"), FALSE);
+}
+
+/* A tree has its limits in memory, and objects have most of it. */
+static void
+test_sizes (void)
+{
+  g_autofree char *objects = make_list ("{\"messages\":[", "{\"role\":\"u\"}", 30000), *some = make_list ("{\"messages\":[", "{\"role\":\"u\"}", 5000);
+  g_autofree char *numbers = make_list ("{\"data\":[", "0.5", 400000), *empty = make_list ("{\"data\":[", "[]", 60000);
+  g_autoptr (JsonNode) good = creel_models_json_parse (some, strlen (some), NULL);
+  g_autoptr (JsonNode) vectors = creel_models_json_parse_vectors (numbers, strlen (numbers), NULL);
+
+  g_assert_nonnull (good);
+  g_assert_nonnull (vectors);
+  g_assert_null (creel_models_json_parse (objects, strlen (objects), NULL));
+  g_assert_null (creel_models_json_parse (numbers, strlen (numbers), NULL));
+  g_assert_null (creel_models_json_parse (empty, strlen (empty), NULL));
+}
+
 /* one after the other, without what depends on the time */
 static char *
 stream (CreelModelsOperation operation, const char *events, gsize step, gboolean *ret_whole)
@@ -132,6 +158,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/models-ollama/requests", test_requests);
   g_test_add_func ("/models-ollama/bad-requests", test_bad_requests);
+  g_test_add_func ("/models-ollama/sizes", test_sizes);
   g_test_add_func ("/models-ollama/streams", test_streams);
   g_test_add_func ("/models-ollama/whole", test_whole);
   return g_test_run ();
