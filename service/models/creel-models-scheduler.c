@@ -2,6 +2,8 @@
 #include "creel-models-scheduler.h"
 
 #define WAITING_MAX 512
+/* that one who waits for memory is in the way of those whose models are loaded */
+#define FAIR_LIMIT (2 * 60 * G_USEC_PER_SEC)
 #define WAIT_LIMIT (5 * 60 * G_USEC_PER_SEC)
 #define LOAD_LIMIT (10 * 60 * G_USEC_PER_SEC)
 /* of an engine besides weights and context: buffers for computing, the program */
@@ -356,7 +358,8 @@ decide_one (CreelModelsScheduler *scheduler, gint64 now, gint64 *ret_wake)
         }
       if (engine == NULL || engine->state != STARTING)
         *ret_wake = MIN (*ret_wake, ticket->since + WAIT_LIMIT);
-      /* Behind one that waits for memory nobody is served: else the models that are loaded would never be idle. */
+      /* Behind one that waits for memory nobody is served: else the models that are loaded would never be idle. Not for ever: who uses one of
+       * them may do so as long as it likes. */
       if (blocked)
         continue;
       if (engine != NULL && engine->state == READY)
@@ -366,7 +369,9 @@ decide_one (CreelModelsScheduler *scheduler, gint64 now, gint64 *ret_wake)
         }
       if (engine == NULL && make_room_and_start (scheduler, ticket, capacity))
         return TRUE;
-      blocked = engine == NULL;
+      blocked = engine == NULL && now - ticket->since < FAIR_LIMIT;
+      if (blocked)
+        *ret_wake = MIN (*ret_wake, ticket->since + FAIR_LIMIT);
     }
   return FALSE;
 }

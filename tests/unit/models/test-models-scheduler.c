@@ -163,6 +163,27 @@ test_turns (Fixture *f, gconstpointer unused)
   creel_models_scheduler_release (f->scheduler, small);
 }
 
+/* one who holds a model and asks for another all the time is not in the way of the others for long */
+static void
+test_in_the_way (Fixture *f, gconstpointer unused)
+{
+  ask (f, "a", 3 * GIB, 300 * SECOND, "held");
+  EXPECT (f, "+a ");
+  creel_models_scheduler_engine_ready (f->scheduler, "a");
+  EXPECT (f, "held ");
+  ask (f, "b", 3 * GIB, 300 * SECOND, "b1");
+  f->now += 60 * SECOND;
+  ask (f, "b", 3 * GIB, 300 * SECOND, "b2");
+  ask (f, "a", 3 * GIB, 300 * SECOND, "a2");
+  ask (f, "b", 3 * GIB, 300 * SECOND, "b3");
+  EXPECT (f, "");
+  g_assert_cmpint (creel_models_scheduler_step (f->scheduler), ==, f->now + 60 * SECOND);
+  f->now += 60 * SECOND;
+  EXPECT (f, "");
+  f->now += 60 * SECOND;
+  EXPECT (f, "a2 ");
+}
+
 static void
 test_oldest_first (Fixture *f, gconstpointer unused)
 {
@@ -245,6 +266,7 @@ main (int argc, char **argv)
   ADD ("/scheduler/load-once", test_load_once);
   ADD ("/scheduler/keep-alive", test_keep_alive);
   ADD ("/scheduler/turns", test_turns);
+  ADD ("/scheduler/in-the-way", test_in_the_way);
   ADD ("/scheduler/oldest-first", test_oldest_first);
   ADD ("/scheduler/refusals", test_refusals);
   ADD ("/scheduler/broken-engine", test_broken_engine);
