@@ -10,8 +10,10 @@
 
 #define HEAD_SECONDS 30
 #define IDLE_SECONDS (5 * 60)
-/* since the last byte of a body, of an answer that the client does not take */
+/* since the last byte of a body; of a whole body */
 #define STALLED_SECONDS 60
+#define BODY_SECONDS (5 * 60)
+/* that the client does not take all there is of an answer: however slowly it reads, its model is not for others meanwhile */
 #define UNREAD_SECONDS (10 * 60)
 /* of an engine: a model may think long before it says its first word */
 #define QUIET_SECONDS (60 * 60)
@@ -24,6 +26,7 @@ typedef enum
   BODY,
   ANSWER,
   LINGER, /* the last bytes are on their way; what still comes is thrown away */
+  ENDED,  /* the owner hears of it from the loop */
 } State;
 
 struct _CreelModelsConnection
@@ -36,7 +39,9 @@ struct _CreelModelsConnection
   guint later;
   State state;
   gint64 since; /* of the state, or of the last progress in it */
+  gint64 unread_since; /* 0: the client has all there is */
   guint64 progress;
+  guint64 unread; /* that is counted in the sum of answers */
   gboolean started; /* a head has begun */
   gboolean draining;
   /* of the request under way */
@@ -76,6 +81,7 @@ on_end (gpointer user_data)
 static void
 end (CreelModelsConnection *connection)
 {
+  connection->state = ENDED;
   creel_endpoint_set_func (connection->client, NULL, NULL);
   g_clear_handle_id (&connection->later, g_source_remove);
   connection->later = g_idle_add_full (G_PRIORITY_DEFAULT, on_end, connection, NULL);
@@ -141,7 +147,7 @@ drop_body (CreelModelsConnection *connection)
 {
   if (connection->body == NULL)
     return;
-  connection->front->held -= connection->body->len;
+  connection->front->held -= creel_models_front_count (connection->body->len);
   g_clear_pointer (&connection->body, g_byte_array_unref);
 }
 
@@ -158,12 +164,34 @@ clear_request (CreelModelsConnection *connection)
   connection->started = FALSE;
 }
 
+/* Of an answer that is made: it may stay long in the buffer of one who does not read. */
+static void
+count_unread (CreelModelsConnection *connection)
+{
+  guint64 pending = creel_endpoint_get_pending (connection->client);
+
+  connection->front->answers -= connection->unread;
+  connection->unread = connection->state != ANSWER && pending > CREEL_ENDPOINT_HIGH_WATER ? pending : 0;
+  connection->front->answers += connection->unread;
+}
+
 static void
 linger (CreelModelsConnection *connection)
 {
   set_state (connection, LINGER);
+  count_unread (connection);
   creel_endpoint_shutdown (connection->client);
   step (connection->client, connection);
+}
+
+/* Without a request under way */
+static void
+leave (CreelModelsConnection *connection)
+{
+  if (creel_endpoint_get_pending (connection->client) > 0 && !creel_endpoint_has_failed (connection->client))
+    linger (connection);
+  else
+    end (connection);
 }
 
 /* An answer that ends the connection, as what follows of the request is not read. */
@@ -205,6 +233,7 @@ on_answered (gpointer user_data)
     {
       set_state (connection, HEAD);
       connection->progress = 0;
+      count_unread (connection);
       /* what came meanwhile */
       if (connection->later == 0)
         connection->later = g_idle_add_full (G_PRIORITY_DEFAULT, on_next, connection, NULL);
@@ -301,6 +330,13 @@ take_head (CreelModelsConnection *connection)
   const guint8 *data = creel_endpoint_peek (connection->client, &size);
   CreelHeadResult result;
 
+  /* one who does not read gets no more to read */
+  if (!creel_endpoint_has_room (connection->client))
+    {
+      if (creel_endpoint_has_failed (connection->client))
+        end (connection);
+      return FALSE;
+    }
   /* as servers must: an empty line or two between requests */
   while (!connection->started && size >= 2 && data[0] == '\r' && data[1] == '\n')
     {
@@ -316,7 +352,7 @@ take_head (CreelModelsConnection *connection)
   if (result == CREEL_HEAD_MORE)
     {
       if (creel_endpoint_at_eof (connection->client))
-        end (connection);
+        leave (connection);
       return FALSE;
     }
   if (result == CREEL_HEAD_DONE)
@@ -363,6 +399,7 @@ take_body (CreelModelsConnection *connection)
       const guint8 *payload, *data;
       gsize size, payload_size;
       gssize used;
+      guint64 more;
 
       data = creel_endpoint_peek (connection->client, &size);
       if (size == 0)
@@ -378,14 +415,15 @@ take_body (CreelModelsConnection *connection)
           refuse (connection, connection->route.form, 413, "The body is larger than 64 MiB");
           return;
         }
-      if (connection->front->held + payload_size > CREEL_MODELS_BODIES_MAX)
+      more = creel_models_front_count (connection->body->len + payload_size) - creel_models_front_count (connection->body->len);
+      if (more > 0 && connection->front->held + more > CREEL_MODELS_BODIES_MAX)
         {
           refuse (connection, connection->route.form, 503, "Too many large requests at once; try again later");
           return;
         }
       if (payload_size > 0)
         g_byte_array_append (connection->body, payload, (guint) payload_size);
-      connection->front->held += payload_size;
+      connection->front->held += more;
       creel_endpoint_consume (connection->client, (gsize) used);
     }
   if (!connection->framing.done)
@@ -433,6 +471,8 @@ step (CreelEndpoint *endpoint, gpointer user_data)
   CreelModelsConnection *connection = user_data;
   gsize size;
 
+  if (connection->unread > 0)
+    count_unread (connection);
   if (connection->state == HEAD)
     while (connection->state == HEAD && take_head (connection) && connection->state == BODY)
       take_body (connection);
@@ -481,7 +521,11 @@ void
 creel_models_connection_free (CreelModelsConnection *connection)
 {
   g_clear_handle_id (&connection->later, g_source_remove);
+  /* the service ends, and nobody waits for this answer any longer */
+  if (connection->request != NULL)
+    audit (connection, creel_models_request_get_status (connection->request), TRUE, creel_models_request_get_model (connection->request));
   clear_request (connection);
+  connection->front->answers -= connection->unread;
   creel_endpoint_close (connection->client);
   creel_endpoint_unref (connection->client);
   g_object_unref (connection->stream);
@@ -491,13 +535,19 @@ creel_models_connection_free (CreelModelsConnection *connection)
 void
 creel_models_connection_tick (CreelModelsConnection *connection, gint64 now)
 {
-  guint64 progress = creel_endpoint_get_bytes_read (connection->client) + creel_endpoint_get_bytes_written (connection->client);
+  guint64 read = creel_endpoint_get_bytes_read (connection->client), written = creel_endpoint_get_bytes_written (connection->client);
+  /* what still comes from one who has his answer is no progress */
+  guint64 progress = connection->state == LINGER ? written : read + written;
   gint64 seconds;
 
   /* a head has its time, whatever comes of it; all else has it since the last byte */
-  if (progress != connection->progress && !(connection->state == HEAD && connection->started) && connection->state != LINGER)
+  if (progress != connection->progress && !(connection->state == HEAD && connection->started))
     connection->since = now;
   connection->progress = progress;
+  if (creel_endpoint_get_pending (connection->client) == 0)
+    connection->unread_since = 0;
+  else if (connection->unread_since == 0)
+    connection->unread_since = now;
   seconds = (now - connection->since) / G_USEC_PER_SEC;
   switch (connection->state)
     {
@@ -506,12 +556,14 @@ creel_models_connection_tick (CreelModelsConnection *connection, gint64 now)
         end (connection);
       break;
     case BODY:
-      if (seconds >= STALLED_SECONDS)
+      if (seconds >= STALLED_SECONDS || now - connection->began >= BODY_SECONDS * G_USEC_PER_SEC)
         refuse (connection, connection->route.form, 408, "The body did not come");
       break;
     case ANSWER:
-      if (seconds >= (creel_endpoint_get_pending (connection->client) > 0 ? UNREAD_SECONDS : QUIET_SECONDS))
+      if (seconds >= QUIET_SECONDS || (connection->unread_since != 0 && now - connection->unread_since >= UNREAD_SECONDS * G_USEC_PER_SEC))
         hang_up (connection);
+      break;
+    case ENDED:
       break;
     case LINGER:
     default:
@@ -525,5 +577,5 @@ creel_models_connection_drain (CreelModelsConnection *connection)
 {
   connection->draining = TRUE;
   if (connection->state == HEAD && !connection->started)
-    end (connection);
+    leave (connection);
 }

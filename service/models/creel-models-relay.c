@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "creel-http-body.h"
+#include "creel-models-front.h"
 #include "creel-models-probe.h"
 
 /* An engine accepts in the turn of its loop */
@@ -33,9 +34,10 @@ struct _CreelModelsRelay
   State state;
   guint retry, later, retries;
   CreelModelsRelayEnd end;
-  gboolean http10, keep, stream;
+  gboolean http10, keep, stream, full;
   CreelModelsOllamaAnswer *answer;
   GString *whole; /* an answer that is to be translated at its end */
+  guint64 *answers;
   CreelHttpBody framing;
   gboolean chunked; /* to the client */
   guint status;
@@ -237,10 +239,13 @@ take_payload (CreelModelsRelay *relay, const guint8 *payload, gsize size, const 
 
   if (relay->whole != NULL)
     {
-      if (relay->whole->len + size > WHOLE_MAX)
+      /* the answer that is made of it is as large again */
+      relay->full = *relay->answers + 2 * size > CREEL_MODELS_ANSWERS_MAX;
+      if (relay->full || relay->whole->len + size > WHOLE_MAX)
         return FALSE;
       if (size > 0)
         g_string_append_len (relay->whole, (const char *) payload, (gssize) size);
+      *relay->answers += 2 * size;
       return TRUE;
     }
   if (relay->answer != NULL)
@@ -274,7 +279,7 @@ take_body (CreelModelsRelay *relay)
       used = creel_http_body_feed (&relay->framing, data, size, &payload, &payload_size);
       if (used < 0 || !take_payload (relay, payload, payload_size, data, (gsize) used))
         {
-          finish (relay, broken);
+          finish (relay, relay->full ? CREEL_MODELS_RELAY_FULL : broken);
           return;
         }
       creel_endpoint_consume (relay->engine, (gsize) used);
@@ -352,7 +357,7 @@ on_connect (gpointer user_data)
       if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) && relay->retries++ < CONNECT_RETRIES)
         relay->retry = g_timeout_add (CONNECT_RETRY_MS, on_connect, relay);
       else
-        finish (relay, CREEL_MODELS_RELAY_UNREACHABLE);
+        finish (relay, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? CREEL_MODELS_RELAY_BUSY : CREEL_MODELS_RELAY_UNREACHABLE);
       return G_SOURCE_REMOVE;
     }
   relay->state = HEAD;
@@ -383,6 +388,7 @@ creel_models_relay_new (const CreelModelsRelayRequest *request, CreelEndpoint *c
   relay->keep = request->keep;
   relay->answer = request->answer;
   relay->stream = request->stream;
+  relay->answers = request->answers;
   on_connect (relay);
   return relay;
 }
@@ -400,7 +406,10 @@ creel_models_relay_free (CreelModelsRelay *relay)
   creel_endpoint_unref (relay->client);
   creel_models_ollama_answer_free (relay->answer);
   if (relay->whole != NULL)
-    g_string_free (relay->whole, TRUE);
+    {
+      *relay->answers -= 2 * relay->whole->len;
+      g_string_free (relay->whole, TRUE);
+    }
   g_clear_pointer (&relay->body, g_bytes_unref);
   g_bytes_unref (relay->head);
   g_free (relay->path);

@@ -11,6 +11,8 @@ typedef enum
 {
   CREEL_MODELS_RELAY_WHOLE,       /* the client has the whole answer, or it waits in its buffer */
   CREEL_MODELS_RELAY_UNREACHABLE, /* nobody listens there; the client has got nothing */
+  CREEL_MODELS_RELAY_BUSY,        /* somebody does, and takes no more connections; the client has got nothing */
+  CREEL_MODELS_RELAY_FULL,        /* too much is held of answers already; the client has got nothing */
   CREEL_MODELS_RELAY_LOST,        /* the engine ended, or said what is no answer; the client has got nothing */
   CREEL_MODELS_RELAY_CUT,         /* the same after its first bytes */
 } CreelModelsRelayEnd;
@@ -27,6 +29,7 @@ typedef struct
   gboolean keep;                   /* it stays for another request, if the answer's end allows that */
   CreelModelsOllamaAnswer *answer; /* to be translated: taken; NULL: as it comes */
   gboolean stream;                 /* of an answer that is translated */
+  guint64 *answers;                /* the sum of what is held of answers; outlives the relay */
 } CreelModelsRelayRequest;
 
 /* The client's endpoint is the caller's, who calls creel_models_relay_step() when it can take more. done: once, at the end

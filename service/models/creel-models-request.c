@@ -22,7 +22,7 @@ struct _CreelModelsRequest
   gpointer user_data;
   guint later;
   GBytes *body;
-  gsize held; /* of the body, in the sum of all */
+  guint64 held; /* of the body, in the sum of all */
   char *name; /* of the model, as the client wrote it */
   char *model; /* that was found, as people call it */
   CreelModelsOllamaRequest ollama;
@@ -118,6 +118,13 @@ on_relayed (CreelModelsRelayEnd end, gpointer user_data)
       text = g_strdup_printf ("The engine of %s ended before it answered; the next request starts it again, see: creel model logs", request->model);
       refuse (request, 502, text);
       return;
+    case CREEL_MODELS_RELAY_BUSY:
+      text = g_strdup_printf ("The engine of %s does not take more requests now; try again later", request->model);
+      refuse (request, 503, text);
+      return;
+    case CREEL_MODELS_RELAY_FULL:
+      refuse (request, 503, "Too many large answers at once; try again later");
+      return;
     case CREEL_MODELS_RELAY_CUT:
       request->cut = TRUE;
       finish (request, status);
@@ -145,6 +152,7 @@ on_granted (const char *socket_path, gpointer user_data)
   wanted.fields = request->fields;
   wanted.http10 = request->reply.http10;
   wanted.keep = request->reply.keep;
+  wanted.answers = &request->front->answers;
   if (request->ollama.engine_path != NULL)
     {
       wanted.engine_path = request->ollama.engine_path;
@@ -261,17 +269,18 @@ read_body (CreelModelsRequest *request)
       gsize length = strlen (request->ollama.body);
 
       drop_body (request);
-      request->held = length;
-      request->front->held += length;
+      request->held = creel_models_front_count (length);
+      request->front->held += request->held;
       request->body = g_bytes_new_take (g_steal_pointer (&request->ollama.body), length);
     }
   return TRUE;
 }
 
 static void
-answer_metrics (CreelModelsRequest *request, GArray *loaded)
+answer_metrics (CreelModelsRequest *request)
 {
   CreelModelsMetrics *metrics = &request->front->metrics;
+  g_autoptr (GArray) loaded = creel_models_runner_list_loaded (request->front->runner);
 
   creel_models_runner_count (request->front->runner, &metrics->runner);
   metrics->loaded = loaded->len;
@@ -281,7 +290,7 @@ answer_metrics (CreelModelsRequest *request, GArray *loaded)
 static void
 begin (CreelModelsRequest *request)
 {
-  g_autoptr (GArray) loaded = creel_models_runner_list_loaded (request->front->runner);
+  g_autoptr (GArray) loaded = NULL;
 
   switch (request->route.operation)
     {
@@ -292,13 +301,15 @@ begin (CreelModelsRequest *request)
       answer (request, JSON, creel_models_answer_version ());
       return;
     case CREEL_MODELS_LOADED:
+      loaded = creel_models_runner_list_loaded (request->front->runner);
       answer (request, JSON, creel_models_answer_loaded (request->route.form, loaded));
       return;
     case CREEL_MODELS_STATUS:
+      loaded = creel_models_runner_list_loaded (request->front->runner);
       answer (request, JSON, creel_models_answer_status (loaded));
       return;
     case CREEL_MODELS_METRICS:
-      answer_metrics (request, loaded);
+      answer_metrics (request);
       return;
     case CREEL_MODELS_LIST:
     case CREEL_MODELS_DISK:
@@ -338,7 +349,7 @@ creel_models_request_new (CreelModelsFront *front, CreelEndpoint *client, CreelM
   request->reply.fields = request->fields;
   request->accept = g_strdup (accept);
   /* counted by the connection while it came */
-  request->held = body->len;
+  request->held = creel_models_front_count (body->len);
   request->body = g_byte_array_free_to_bytes (body);
   request->done = done;
   request->user_data = user_data;
