@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "creel-error.h"
 #include "creel-http-body.h"
 #include "creel-inject.h"
 #include "creel-model-runner.h"
@@ -564,15 +563,7 @@ on_secret (GObject *source, GAsyncResult *result, gpointer user_data)
     return;
   if (secret == NULL)
     {
-      const char *name = exchange->credential->name;
-      g_autofree char *message =
-          g_error_matches (error, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED)
-              ? g_strdup_printf ("The key “%s” is in a locked keyring: unlock it on the host, then try again", name)
-          : g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_AGENT)
-              ? g_strdup_printf ("The key “%s” cannot be fetched: no session of the owner runs creel-agent; log in on the host", name)
-          : g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET)
-              ? g_strdup_printf ("There is no key “%s”; on the host run: creel secret set %s", name, name)
-              : g_strdup_printf ("The key “%s” cannot be used (%s); on the host run: creel secret set %s", name, error->message, name);
+      g_autofree char *message = creel_refusal_explain_secret (exchange->credential->name, error);
 
       refuse (exchange, CREEL_REASON_CREDENTIAL, message);
       return;
@@ -612,17 +603,12 @@ begin (CreelExchange *exchange)
               "From a sandbox the model runner only answers models and lists them; what else there is, creel model does on the host");
       return;
     }
-  if (for_runner && exchange->proxy->n_asking >= CREEL_MODEL_RUNNER_REQUESTS_MAX)
+  if (for_runner && !creel_model_runner_take_place (&exchange->proxy->n_asking))
     {
-      refuse (exchange, CREEL_REASON_LIMIT,
-              "This sandbox waits for " G_STRINGIFY (CREEL_MODEL_RUNNER_REQUESTS_MAX) " answers of the model runner already; try again when one is there");
+      refuse (exchange, CREEL_REASON_LIMIT, CREEL_MODEL_RUNNER_FULL);
       return;
     }
-  if (for_runner)
-    {
-      exchange->asks_models = TRUE;
-      exchange->proxy->n_asking++;
-    }
+  exchange->asks_models = for_runner;
   if (request->scheme == CREEL_SCHEME_HTTPS)
     {
       exchange->credentials = exchange->proxy->credentials != NULL ? g_ptr_array_ref (exchange->proxy->credentials) : NULL;

@@ -93,3 +93,12 @@ creel_model_runner_prepare (CreelRequest *request, const char *sandbox)
   soup_message_headers_replace (request->head->headers, CREEL_SANDBOX_HEADER, sandbox);
   return TRUE;
 }
+
+gboolean
+creel_model_runner_take_place (guint *n)
+{
+  if (*n >= CREEL_MODEL_RUNNER_REQUESTS_MAX)
+    return FALSE;
+  (*n)++;
+  return TRUE;
+}

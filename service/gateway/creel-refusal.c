@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "creel-error.h"
 #include "creel-names.h"
 #include "creel-policy.h"
 
@@ -84,4 +85,16 @@ creel_refusal_format (const char *reason, guint status, const char *host, guint1
                    "Content-Length: %" G_GSIZE_FORMAT "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s",
                    status, status_text (status), reason, json->len, without_body ? "" : json->str);
   return text;
+}
+
+char *
+creel_refusal_explain_secret (const char *name, const GError *error)
+{
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED))
+    return g_strdup_printf ("The key “%s” is in a locked keyring: unlock it on the host, then try again", name);
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_AGENT))
+    return g_strdup_printf ("The key “%s” cannot be fetched: no session of the owner runs creel-agent; log in on the host", name);
+  if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SECRET))
+    return g_strdup_printf ("There is no key “%s”; on the host run: creel secret set %s", name, name);
+  return g_strdup_printf ("The key “%s” cannot be used (%s); on the host run: creel secret set %s", name, error->message, name);
 }

@@ -9,3 +9,5 @@ guint creel_refusal_get_status (const char *reason);
  * what is wrong and what to do. without_body: it answers HEAD. */
 GString *creel_refusal_format (const char *reason, guint status, const char *host, guint16 port, const char *method,
                                const char *message, gboolean without_body);
+/* Why the key of a credential is not there, for the guest's user. Owned by the caller. */
+char *creel_refusal_explain_secret (const char *name, const GError *error);
