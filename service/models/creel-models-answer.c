@@ -247,6 +247,7 @@ creel_models_answer_metrics (const CreelModelsMetrics *metrics)
   add_metric (text, "engine_failures_total", "counter", "Engines that ended by themselves.", metrics->runner.crashes);
   add_metric (text, "loaded", "gauge", "Models that are loaded or being loaded.", metrics->loaded);
   add_metric (text, "waiting", "gauge", "Requests that wait for their model.", metrics->runner.waiting);
+  add_metric (text, "lost_entries_total", "counter", "Entries that the journal did not take.", metrics->lost);
   add_metric (text, "connections", "gauge", "Connections of clients.", metrics->connections);
   return g_string_free (text, FALSE);
 }

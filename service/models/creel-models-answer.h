@@ -9,6 +9,7 @@ typedef struct
 {
   CreelModelsRunnerCounters runner;
   guint connections, loaded;
+  guint64 lost; /* entries of the audit */
   guint64 bytes_in, bytes_out;
   guint64 requests[6]; /* by the hundreds of their status; [0]: the client hung up */
 } CreelModelsMetrics;

@@ -21,5 +21,7 @@ typedef struct _CreelModelsAudit CreelModelsAudit;
 CreelModelsAudit *creel_models_audit_new (const char *socket_path);
 void creel_models_audit_free (CreelModelsAudit *audit);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelModelsAudit, creel_models_audit_free)
-/* Never waits: what journald does not take at once is not written. */
+/* Entries that the journal did not take at once. */
+guint64 creel_models_audit_get_lost (CreelModelsAudit *audit);
+/* Never waits: what journald does not take at once is not written, and counted. */
 void creel_models_audit_write (CreelModelsAudit *audit, const CreelModelsAuditEntry *entry);

@@ -284,6 +284,7 @@ answer_metrics (CreelModelsRequest *request)
 
   creel_models_runner_count (request->front->runner, &metrics->runner);
   metrics->loaded = loaded->len;
+  metrics->lost = creel_models_audit_get_lost (request->front->audit);
   answer (request, METRICS, creel_models_answer_metrics (metrics));
 }
 
