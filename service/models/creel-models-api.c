@@ -6,6 +6,7 @@
 
 #include "creel-host.h"
 #include "creel-policy.h"
+#include "creel-rule.h"
 
 #define TARGET_MAX 2048
 
@@ -232,13 +233,11 @@ host_is_here (const CreelHost *host)
 gboolean
 creel_models_api_host_is_ours (const char *authority)
 {
-  /* names that lead here from a sandbox */
-  static const char *const names[] = { "model.creel.internal", "host.creel.internal", "model-runner.docker.internal",
-                                       "host.docker.internal", "gateway.docker.internal", NULL };
   guint16 port;
   g_autoptr (CreelHost) host = creel_host_parse_authority (authority, -1, 80, &port, NULL);
 
-  return host != NULL && (host_is_here (host) || g_strv_contains (names, creel_host_get_text (host)));
+  /* or a name that leads here from a sandbox */
+  return host != NULL && (host_is_here (host) || creel_rule_is_localhost_name (host));
 }
 
 gboolean
