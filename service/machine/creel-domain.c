@@ -35,15 +35,6 @@ G_DEFINE_FINAL_TYPE (CreelDomain, creel_domain, G_TYPE_OBJECT)
 
 static guint signal_ended, signal_connection;
 
-static gpointer
-run_events (gpointer data)
-{
-  while (TRUE)
-    if (virEventRunDefaultImpl () < 0)
-      g_usleep (G_USEC_PER_SEC / 10);
-  return NULL;
-}
-
 static void
 ignore_error (void *data, virErrorPtr error)
 {
@@ -54,8 +45,9 @@ creel_domain_init_library (void)
 {
   virSetErrorFunc (NULL, ignore_error); /* we report errors ourselves */
   virInitialize ();
+  /* Since libvirt 6.1 these are sources of GLib's default main context. No thread of its own runs them: it would compete
+   * for that context, and run our sources too whenever it gets it. */
   virEventRegisterDefaultImpl ();
-  g_thread_unref (g_thread_new ("libvirt-events", run_events, NULL));
 }
 
 /* To be called in the thread that made the failing call */
@@ -68,7 +60,7 @@ set_error (GError **error, const char *what)
   g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_HYPERVISOR, "%s: %s", what, text);
 }
 
-/* ---- events, from libvirt's thread into the context ---- */
+/* ---- events, from libvirt or a worker into the context ---- */
 
 typedef struct
 {
@@ -85,14 +77,18 @@ event_free (gpointer data)
   g_free (event);
 }
 
+/* Not by g_main_context_invoke(): while nobody runs the context, that would call the function in this thread */
 static void
 post (CreelDomain *self, GSourceFunc function, int value)
 {
+  g_autoptr (GSource) source = g_idle_source_new ();
   Event *event = g_new0 (Event, 1);
 
   event->domain = g_object_ref (self);
   event->value = value;
-  g_main_context_invoke_full (self->context, G_PRIORITY_DEFAULT, function, event, event_free);
+  g_source_set_priority (source, G_PRIORITY_DEFAULT);
+  g_source_set_callback (source, function, event, event_free);
+  g_source_attach (source, self->context);
 }
 
 static gboolean

@@ -20,7 +20,8 @@ typedef enum
 /* Signals: "ended" (i CreelDomainEnd), once, in the thread-default main context of creel_domain_new ();
  *          "connection" (b up): libvirtd went away or is back. */
 
-/* Must be called once, before the first creel_domain_new () and before other threads. */
+/* Must be called once, before the first creel_domain_new () and before other threads. The process then runs the default
+ * main context, in which libvirt's events are handled. */
 void creel_domain_init_library (void);
 /* `uri`: qemu:///system, or another for tests. */
 CreelDomain *creel_domain_new (const char *uri, const char *domain_name);

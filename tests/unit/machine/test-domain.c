@@ -13,6 +13,7 @@ typedef struct
   GError *error;
   int ended; /* times */
   int end;
+  GThread *thread; /* of the signal */
 } Fixture;
 
 static void
@@ -22,6 +23,7 @@ on_ended (CreelDomain *domain, int end, gpointer user_data)
 
   f->ended++;
   f->end = end;
+  f->thread = g_thread_self ();
   g_main_loop_quit (f->loop);
 }
 
@@ -53,6 +55,28 @@ test_life (void)
   g_assert_cmpint (f.end, ==, CREEL_DOMAIN_END_DESTROYED);
   /* Again: there is none, and that is fine */
   g_assert_true (creel_domain_destroy (domain, &error));
+  g_main_loop_unref (f.loop);
+  g_object_unref (domain);
+}
+
+/* Signals come in the thread of the context, also when the event came while nobody ran it. */
+static void
+test_thread (void)
+{
+  Fixture f = { .loop = g_main_loop_new (NULL, FALSE) };
+  CreelDomain *domain = creel_domain_new ("test:///default", "creel-unit");
+  g_autoptr (GError) error = NULL;
+
+  g_signal_connect (domain, "ended", G_CALLBACK (on_ended), &f);
+  creel_domain_start_async (domain, XML, NULL, on_started, &f);
+  g_main_loop_run (f.loop);
+  g_assert_no_error (f.error);
+  g_assert_true (creel_domain_destroy (domain, &error));
+  g_assert_no_error (error);
+  g_usleep (200 * 1000); /* time for any other thread to see it */
+  if (f.ended == 0)
+    g_main_loop_run (f.loop);
+  g_assert_true (f.thread == g_thread_self ());
   g_main_loop_unref (f.loop);
   g_object_unref (domain);
 }
@@ -95,6 +119,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   creel_domain_init_library ();
   g_test_add_func ("/domain/life", test_life);
+  g_test_add_func ("/domain/thread", test_thread);
   g_test_add_func ("/domain/bad-xml", test_bad_xml);
   g_test_add_func ("/domain/no-libvirt", test_no_libvirt);
   return g_test_run ();
