@@ -206,7 +206,8 @@ test_answers (Fixture *f, gconstpointer unused)
       request = fake_engines_get_request (f->fake, i);
       engine_request_say (request, "HTTP/1.1 200 OK\r\nContent-Length: 26000000\r\n\r\n");
       engine_request_say (request, block);
-      run_for (500);
+      WAIT_FOR (request->gone || creel_endpoint_get_pending (request->endpoint) == 0);
+      run_for (500); /* for what the socket holds */
     }
   EXPECT (three, "HTTP/1.1 503 Service Unavailable\r\n");
   EXPECT (three, "Too many large answers at once");
