@@ -3,12 +3,14 @@
 import re
 
 WAYS = ('proxy', 'connect', 'transparent', 'tls')
-OUTCOME = re.compile(r'passes( [0-9]{3})?|refused [0-9]{3} [a-z-]+( unfinished)?|closed|cut')
+MANNERS = ('early', 'eager', 'stays', 'abrupt')
+OUTCOME = re.compile(r'passes( [0-9]{3})?|connected|refused [0-9]{3} [a-z-]+( unfinished)?|alert [a-z-]+|closed|cut|dropped')
 
 
 class Frame:
     def __init__(self, where):
-        self.where, self.ways, self.rules, self.early = where, WAYS, 'open', False
+        self.where, self.ways, self.rules, self.name, self.spec = where, WAYS, 'open', 'localhost', ''
+        self.manners, self.ends = set(), False
         self.parts = {'>': [], '<': [], '!': [], '=': []}
 
 
@@ -17,6 +19,8 @@ class Vector:
         self.frame, self.where = frame, where
         self.name, self.x, outcome, self.y, self.reason = columns
         self.outcomes = [text.strip() for text in outcome.split('+')]
+        if frame.spec:
+            self.reason += f' ({frame.spec})'
         if not self.name or not self.reason:
             raise SystemExit(f'{where}: a name and a reason are wanted')
         for text in self.outcomes:
@@ -27,7 +31,7 @@ class Vector:
 
     @property
     def is_attack(self):
-        return any(not text.startswith('passes') for text in self.outcomes)
+        return any(not text.startswith(('passes', 'connected', 'dropped')) for text in self.outcomes)
 
     def build(self, kind, values):
         """The bytes of the lines of a kind, None when there are none."""
@@ -76,8 +80,14 @@ def load(path):
             frame.ways = line[6:].split()
         elif line.startswith('rules: '):
             frame.rules = line[7:]
-        elif line == 'early':
-            frame.early = True
+        elif line.startswith('sni: '):
+            frame.name = line[5:]
+        elif line.startswith('spec: '):
+            frame.spec = line[6:]
+        elif line in MANNERS:
+            frame.manners.add(line)
+        elif line == 'ends':
+            frame.ends = True
         else:
             columns = [column.strip() for column in re.split(r' \|(?= |$)', line)]
             if len(columns) != 5:

@@ -64,16 +64,19 @@ class Origin:
     def __init__(self, context=None):
         self.context = context
         self.lock = threading.Lock()
-        self.answer, self.early = None, False
-        self.seen, self.whole = {}, 0
+        self.answer, self.manners = None, set()
+        self.seen, self.whole, self.open = {}, 0, set()
         self.listener = socket.create_server(('127.0.0.1', 0), backlog=128)
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
 
-    def reset(self, answer=None, early=False):
-        """answer: bytes sent for the first request, after which the connection is closed; early: before its body came."""
+    def reset(self, answer=None, manners=()):
+        """answer: bytes sent for the first request, after which the connection is closed. Manners: early, before its body came;
+        eager, before anything came; stays, the connection is kept and serves others; abrupt, TLS ends without a word."""
         with self.lock:
-            self.seen, self.whole, self.answer, self.early = {}, 0, answer, early
+            self.seen, self.whole, self.answer, self.manners = {}, 0, answer, manners
+            for connection in self.open if 'eager' in manners else ():
+                connection.shutdown(socket.SHUT_RDWR)  # so that a new one is made
 
     def accept(self):
         number = 0
@@ -87,18 +90,25 @@ class Origin:
         try:
             if self.context:
                 connection = self.context.wrap_socket(connection, server_side=True)
-            self.talk(connection, number)
+            with self.lock:
+                self.open.add(connection)
+                eager = 'eager' in self.manners
+            if eager:
+                self.finish(connection, self.answer)
+            else:
+                self.talk(connection, number)
         except (OSError, ssl.SSLError):
             pass
         finally:
-            connection.close()
+            with self.lock:
+                self.open.discard(connection)
+                connection.close()
 
-    @staticmethod
-    def finish(connection, answer):
+    def finish(self, connection, answer):
         """Sends it and ends, without the reset that unread bytes would make of the end."""
         connection.sendall(answer)
         connection.settimeout(1)
-        if isinstance(connection, ssl.SSLSocket):
+        if isinstance(connection, ssl.SSLSocket) and 'abrupt' not in self.manners:
             connection = connection.unwrap()
         else:
             connection.shutdown(socket.SHUT_WR)
@@ -113,9 +123,9 @@ class Origin:
                 return
             with self.lock:
                 self.seen[number] = self.seen.get(number, b'') + more
-                answer, early = self.answer, self.early
+                answer, manners = self.answer, self.manners
             data += more
-            if answer is not None and early and b'\r\n\r\n' in data:
+            if answer is not None and 'early' in manners and b'\r\n\r\n' in data:
                 self.finish(connection, answer)
                 return
             while data:
@@ -129,7 +139,13 @@ class Origin:
                 data = data[size:]
                 with self.lock:
                     self.whole += 1
-                if answer is not None:
+                    if answer is not None and 'stays' in manners:
+                        self.answer = None  # for one request only
+                if answer is None:
+                    connection.sendall(PLAIN[:-2] if is_head else PLAIN)
+                elif 'stays' in manners:
+                    connection.sendall(answer)
+                    answer = None
+                else:
                     self.finish(connection, answer)
                     return
-                connection.sendall(PLAIN[:-2] if is_head else PLAIN)

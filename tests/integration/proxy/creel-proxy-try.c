@@ -3,6 +3,8 @@
  * standard error. For tests; never installed. */
 #include <gio/gio.h>
 #include <glib-unix.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,7 +58,10 @@ provide (const char *credential, GTask *reply, gpointer user_data)
 static gboolean
 on_incoming (GSocketService *service, GSocketConnection *connection, GObject *source, gpointer user_data)
 {
-  g_socket_set_blocking (g_socket_connection_get_socket (connection), FALSE);
+  GSocket *socket = g_socket_connection_get_socket (connection);
+
+  g_socket_set_blocking (socket, FALSE);
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL); /* as on the guest's channel nothing waits for more */
   creel_proxy_accept (user_data, G_IO_STREAM (connection), arg_transparent,
                       arg_transparent != NULL ? CREEL_WAY_TRANSPARENT : CREEL_WAY_PROXY);
   return TRUE;
