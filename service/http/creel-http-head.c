@@ -133,6 +133,22 @@ count_fields (SoupMessageHeaders *headers)
   return n;
 }
 
+/* libsoup makes other bytes of those that are no UTF-8, and of HTTP/1.0 it drops the fields that Connection names: as they came is as they go on. */
+static void
+take_fields (const char *text, SoupMessageHeaders *headers)
+{
+  g_auto (GStrv) lines = g_strsplit (text, "\r\n", -1);
+
+  soup_message_headers_clear (headers);
+  for (guint i = 1; lines[i][0] != '\0'; i++)
+    {
+      char *colon = strchr (lines[i], ':');
+
+      *colon = '\0';
+      soup_message_headers_append (headers, lines[i], g_strstrip (colon + 1));
+    }
+}
+
 static const char *
 build (const char *text, gsize size, gboolean request, const Count *count, CreelHttpHead **ret_head)
 {
@@ -147,6 +163,12 @@ build (const char *text, gsize size, gboolean request, const Count *count, Creel
   if (version != SOUP_HTTP_1_0 && version != SOUP_HTTP_1_1)
     return "not HTTP/1.0 or HTTP/1.1";
   head->minor_version = version == SOUP_HTTP_1_1 ? 1 : 0;
+  if (head->minor_version == 0 || !g_utf8_validate (text, (gssize) size, NULL))
+    {
+      g_autofree char *copy = g_strndup (text, size);
+
+      take_fields (copy, head->headers);
+    }
   if (count_fields (head->headers) != count->fields)
     return "header fields read in two ways";
   *ret_head = g_steal_pointer (&head);
