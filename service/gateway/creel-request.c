@@ -41,7 +41,12 @@ resolve_absolute (CreelRequest *request, const char **ret_message)
       return CREEL_REASON_MALFORMED;
     }
   request->scheme = CREEL_SCHEME_HTTP;
-  request->target = authority[length] == '/' ? g_strdup (authority + length) : g_strconcat ("/", authority + length, NULL);
+  if (authority[length] == '/')
+    request->target = g_strdup (authority + length);
+  else if (authority[length] == '\0' && g_str_equal (request->head->method, "OPTIONS"))
+    request->target = g_strdup ("*"); /* RFC 9112 section 3.2.4: about the server, not about its root */
+  else
+    request->target = g_strconcat ("/", authority + length, NULL);
   return NULL;
 }
 
