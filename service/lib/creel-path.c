@@ -16,19 +16,30 @@ refuse (GError **error, const char *why)
   return NULL;
 }
 
-/* RFC 3629 section 3: servers that do not know it read %C0%AE as a dot. */
+/* RFC 3629 section 3: servers that do not know it read %C0%AE as a dot, and some take any byte for the second. */
 static gboolean
 is_overlong (guchar c, const char *next)
 {
   guchar second;
 
   /* five bytes and six, which it had once */
-  if (c >= 0xf8)
+  if (c >= 0xf8 || (c == 0xc0 && (next[0] == '.' || g_ascii_strncasecmp (next, "%2E", 3) == 0)))
     return TRUE;
   if ((c != 0xc0 && c != 0xc1 && c != 0xe0 && c != 0xf0) || next[0] != '%' || !g_ascii_isxdigit (next[1]) || !g_ascii_isxdigit (next[2]))
     return FALSE;
   second = (guchar) (g_ascii_xdigit_value (next[1]) << 4 | g_ascii_xdigit_value (next[2]));
   return second >= 0x80 && second < (c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0xc0);
+}
+
+/* Some servers cut off what follows before they look at dots: parameters, and when another has decoded them already, a query or a fragment. */
+static gboolean
+is_dots_and_more (const char *segment)
+{
+  gsize dots = strspn (segment, ".");
+  const char *rest = segment + dots;
+
+  return dots > 0 && dots < 3 &&
+         (rest[0] == ';' || g_str_has_prefix (rest, "%3B") || g_str_has_prefix (rest, "%3F") || g_str_has_prefix (rest, "%23"));
 }
 
 /* Decodes what needs no encoding, writes the rest in one way. NULL when a server may read it otherwise. */
@@ -89,8 +100,7 @@ creel_path_canonicalize (const char *path, GError **error)
   segments = g_strsplit (text + 1, "/", -1);
   for (char **segment = segments; *segment != NULL; segment++)
     {
-      /* some servers cut path parameters off before they look at dots */
-      if ((*segment)[0] == '.' && strspn (*segment, ".") < 3 && (*segment)[strspn (*segment, ".")] == ';')
+      if (is_dots_and_more (*segment))
         return refuse (error, "a dot segment has parameters");
       directory = TRUE;
       if (**segment == '\0' || g_str_equal (*segment, "."))

@@ -13,7 +13,8 @@
  * port every port; port * is every port. In a glob * is any text without a slash, ** any text.
  * A range opens reserved addresses (private, ...) only when it lies wholly within one reserved range: 10.0.0.0/8 does,
  * 0.0.0.0/0 does not. Metadata services need their exact address.
- * Deny and ask rules hold for a path also as servers read it: what is encoded without need decoded, parameters (";x") cut off.
+ * Deny and ask rules hold for a path also as servers read it: what is encoded without need decoded, parameters (";x") cut off,
+ * without case.
  * Deny wins, then ask, then allow, then the default. Nothing, or something unreadable, denies. */
 typedef enum
 {

@@ -338,6 +338,7 @@ glob_match (const char *glob, const char *text)
     }
 }
 
+/* In small letters. */
 static char *
 decode (const char *path)
 {
@@ -351,6 +352,7 @@ decode (const char *path)
       }
     else
       g_string_append_c (text, *p);
+  g_string_ascii_down (text);
   return g_string_free (text, FALSE);
 }
 
@@ -370,7 +372,7 @@ cut_parameters (char *path)
   *to = '\0';
 }
 
-/* A server decodes what need not be encoded (RFC 3986 section 2.2 lets it), and some cut parameters off: what is not permitted whatever way it is
+/* A server decodes what need not be encoded (RFC 3986 section 2.2 lets it), some cut parameters off, and some know no case: what is not permitted whatever way it is
  * written is asked about as they would read it. The request itself is sent as it came, since to others %2B and + are two things. */
 static gboolean
 glob_match_read (const char *glob, const char *path)

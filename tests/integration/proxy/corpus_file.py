@@ -18,7 +18,7 @@ class Vector:
     def __init__(self, frame, where, columns):
         self.frame, self.where = frame, where
         self.name, self.x, outcome, self.y, self.reason = columns
-        self.outcomes = [text.strip() for text in outcome.split('+')]
+        self.outcomes = [text.strip() + ' 200' * (text.strip() == 'passes') for text in outcome.split('+')]
         if frame.spec:
             self.reason += f' ({frame.spec})'
         if not self.name or not self.reason:

@@ -105,6 +105,8 @@ static const struct
   { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin;x/y", D, FALSE },
   { "+ok.com|-ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin%3Bx/y", D, FALSE },
   { "+ok.com|-ok.com /admin", HTTPS, "ok.com", 443, "GET", "/admin;", D, FALSE },
+  { "+ok.com|-ok.com /Admin/**", HTTPS, "ok.com", 443, "GET", "/aDMIN/x", D, FALSE },
+  { "+ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/Admin/x", D, FALSE },
   { "+ok.com|-ok.com /a;x", HTTPS, "ok.com", 443, "GET", "/a;x", D, FALSE },
   { "+ok.com|-ok.com /a;x", HTTPS, "ok.com", 443, "GET", "/a", A, FALSE },
   { "+ok.com|-ok.com /a", HTTPS, "ok.com", 443, "GET", "/a%25", A, FALSE },
@@ -242,7 +244,7 @@ static const struct
   { "/a/...", "/a/..." }, { "/a%3Fb", "/a%3Fb" }, { "", NULL },
   /* longer forms of a dot and a slash, which are no UTF-8 */
   { "/%c0%ae%c0%ae/b", NULL }, { "/a%c0%afb", NULL }, { "/%e0%80%ae/b", NULL }, { "/%f0%80%80%af", NULL }, { "/a%e0%a4%85", "/a%E0%A4%85" },
-  { "/%c0", "/%C0" }, { "/%f8%80%80%80%ae", NULL },
+  { "/%c0", "/%C0" }, { "/%c0./", NULL }, { "/%c0%2e/", NULL }, { "/..%3b/b", NULL }, { "/.%3Fx", NULL }, { "/%2e.%23", NULL }, { "/..%20", "/..%20" }, { "/%f8%80%80%80%ae", NULL },
   { "/%fc%80%80%80%80%ae/b", NULL }, { "/%f0%9f%a6%9e", "/%F0%9F%A6%9E" },
 };
 
