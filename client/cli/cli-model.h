@@ -20,8 +20,6 @@ gboolean cli_model_pull (Cli *cli, const char *reference, GError **error);
 char *cli_model_name_of_file (const char *path);
 /* The file and, when it is the first part of a split model ("-00001-of-00003.gguf"), all its parts in order. */
 char **cli_model_list_parts (const char *path);
-/* "5m", "1h30m", "90" (seconds), "0" (at once), "never" or "-1": usec, G_MAXUINT64 for never. FALSE with G_OPTION_ERROR. */
-gboolean cli_parse_keep_alive (const char *text, guint64 *ret_usec, GError **error);
 /* What a model says, made safe for a terminal as out_printable() does, but with the joiners that scripts need. */
 char *cli_model_printable (const char *text);
 /* "5:00", "never", "at once" */

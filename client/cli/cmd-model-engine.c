@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli-journal.h"
+#include "creel-keep-alive.h"
 #include "out-json.h"
 #include "out-text.h"
 
@@ -218,7 +219,7 @@ cmd_model_configure (Cli *cli, char **args)
     }
   if (keep_alive != NULL)
     {
-      if (!cli_parse_keep_alive (keep_alive, &number, &error))
+      if (!creel_keep_alive_parse (keep_alive, &number, &error))
         return cli_fail (error);
       g_variant_dict_insert (&dict, "keep-alive", "t", number);
     }

@@ -44,6 +44,9 @@
 #define CREEL_IMAGE_USER "creel-image"
 /* the user and group of creel-models.service */
 #define CREEL_MODELS_USER "creel-models"
+/* The range that systemd takes the users of DynamicUser= from */
+#define CREEL_DYNAMIC_UID_MIN 61184
+#define CREEL_DYNAMIC_UID_MAX 65519
 
 /* the two virtio-serial ports of a guest */
 #define CREEL_PORT_EGRESS "org.creel.egress"

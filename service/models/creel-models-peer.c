@@ -4,11 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "creel-names.h"
+
 /* DynamicUser= of creel-gateway@.service: systemd takes the name of the template, and all of them are one user */
 #define GATEWAY_USER "creel-gateway"
-/* The range of such users, as systemd has it */
-#define DYNAMIC_MIN 61184
-#define DYNAMIC_MAX 65519
 #define KNOWN_USEC (30 * G_USEC_PER_SEC)
 #define CALL_MS 2000
 
@@ -118,7 +117,7 @@ creel_models_peers_check (CreelModelsPeers *peers, uid_t uid, void (*func) (gboo
   gboolean fresh = g_get_monotonic_time () - peers->known < KNOWN_USEC;
   Waiter *waiter;
 
-  if (uid < DYNAMIC_MIN || uid > DYNAMIC_MAX)
+  if (uid < CREEL_DYNAMIC_UID_MIN || uid > CREEL_DYNAMIC_UID_MAX)
     {
       func (FALSE, user_data);
       return;

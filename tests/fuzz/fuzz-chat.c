@@ -4,6 +4,7 @@
 
 #include "chat-answer.h"
 #include "cli-model.h"
+#include "creel-keep-alive.h"
 
 int LLVMFuzzerTestOneInput (const guint8 *data, gsize size);
 
@@ -45,7 +46,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_assert_cmpstr (whole, ==, pieces);
   g_assert_true (name == NULL || g_utf8_validate (name, -1, NULL));
   g_assert_nonnull (parts[0]);
-  if (cli_parse_keep_alive (text, &usec, NULL))
+  if (creel_keep_alive_parse (text, &usec, NULL))
     {
       g_autofree char *shown = cli_format_keep_alive (usec);
 

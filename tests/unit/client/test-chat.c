@@ -7,6 +7,7 @@
 #include "chat-sse.h"
 #include "chat.h"
 #include "cli-model.h"
+#include "creel-keep-alive.h"
 
 #define HEAD "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 #define SAID(field, text) "data: {\"choices\":[{\"index\":0,\"delta\":{\"" field "\":\"" text "\"},\"finish_reason\":null}]}\n\n"
@@ -271,7 +272,7 @@ test_keep_alive (void)
     {
       g_autofree char *shown = NULL;
 
-      g_assert_true (cli_parse_keep_alive (good[i].text, &usec, NULL));
+      g_assert_true (creel_keep_alive_parse (good[i].text, &usec, NULL));
       g_assert_cmpuint (usec, ==, good[i].seconds == G_MAXUINT64 ? G_MAXUINT64 : good[i].seconds * G_USEC_PER_SEC);
       shown = cli_format_keep_alive (usec);
       g_assert_cmpstr (shown, ==, good[i].shown);
@@ -280,7 +281,7 @@ test_keep_alive (void)
     {
       g_autoptr (GError) error = NULL;
 
-      g_assert_false (cli_parse_keep_alive (bad[i], &usec, &error));
+      g_assert_false (creel_keep_alive_parse (bad[i], &usec, &error));
       g_assert_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE);
     }
 }
