@@ -49,6 +49,8 @@ static const struct
   { "org.creel.Creel1.Engines", "StopEngine", CREEL_ACTION_INTERNAL },
   { "org.creel.Creel1.Engines", "ListEngines", CREEL_ACTION_INTERNAL },
   { "org.creel.Creel1.Engines", "ReportEngine", CREEL_ACTION_INTERNAL },
+  { "org.creel.Creel1.Engines", "ManageModels", CREEL_ACTION_INTERNAL }, /* for users that the administrator named: asked for by it */
+  { "org.creel.Creel1.Engines", "CancelJob", CREEL_ACTION_INTERNAL },
   { "org.creel.Creel1.AgentManager", "Register", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Unregister", CREEL_ACTION_NONE },
   { "org.creel.Creel1.AgentManager", "Revoke", CREEL_ACTION_NONE }, /* of the caller's own sandboxes, and only takes away */

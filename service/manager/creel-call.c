@@ -15,6 +15,7 @@ creel_call_free (CreelCall *call)
   if (call->free_data != NULL)
     call->free_data (call->data);
   g_clear_pointer (&call->needs, g_ptr_array_unref);
+  g_clear_pointer (&call->arguments, g_variant_unref);
   g_free (call->sender);
   g_free (call->node);
   g_free (call->interface);
@@ -25,6 +26,8 @@ creel_call_free (CreelCall *call)
 void
 creel_call_return (CreelCall *call, GVariant *value)
 {
+  if (call->arguments != NULL && value == NULL)
+    value = g_variant_new ("(o)", "/");
   g_dbus_method_invocation_return_value (g_steal_pointer (&call->invocation), value);
   creel_call_free (call);
 }

@@ -14,7 +14,8 @@ typedef struct
   char *node;      /* last part of the object's path, or NULL on the root */
   char *interface; /* without "org.creel.Creel1." */
   char *method;
-  GVariant *parameters; /* borrowed from the invocation */
+  GVariant *parameters; /* borrowed from the invocation, or the arguments */
+  GVariant *arguments;  /* of a call that is made for a user, who uid then is, by the sender; else NULL */
   gpointer data;        /* what a handler carries through its steps */
   GDestroyNotify free_data;
   GPtrArray *needs; /* of (sa{ss}), or NULL: see creel_call_need() */
@@ -69,6 +70,7 @@ extern const CreelMethod creel_model_job_methods[];
 extern const CreelMethod creel_model_import_methods[];
 extern const CreelMethod creel_model_runner_methods[];
 extern const CreelMethod creel_engine_methods[];
+extern const CreelMethod creel_management_methods[];
 
 /* All properties of an object's interface (org.creel.Creel1.X without the prefix) as a floating a{sv}; NULL when there
  * is no such object. */

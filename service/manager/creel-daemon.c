@@ -26,6 +26,7 @@ on_caller_gone (const char *name, uid_t uid, gpointer user_data)
   creel_session_hangup_all (daemon, name);
   creel_agent_registry_gone (daemon->agents, name);
   creel_engines_client_gone (daemon->engines, name);
+  creel_job_cancel_all_of (daemon, name);
 }
 
 static void

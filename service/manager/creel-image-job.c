@@ -73,12 +73,14 @@ cancel (gpointer user_data)
 }
 
 static CreelJob *
-add_waiter (CreelImageJob *self, uid_t uid, const char *operation, const char *target)
+add_waiter (CreelImageJob *self, CreelCall *call, const char *operation, const char *target)
 {
   Waiter *waiter = g_new0 (Waiter, 1);
 
   waiter->work = self;
-  waiter->job = creel_job_new (self->daemon, uid, operation, target, cancel, waiter);
+  waiter->job = creel_job_new (self->daemon, call->uid, operation, target, cancel, waiter);
+  if (call->arguments != NULL)
+    creel_job_set_starter (waiter->job, call->sender);
   g_ptr_array_add (self->waiters, waiter);
   return waiter->job;
 }
@@ -110,7 +112,7 @@ creel_image_job_new (CreelCall *call, const char *operation, const char *target,
   self->details = g_variant_dict_new (NULL);
   self->data = data;
   self->free_data = free_data;
-  add_waiter (self, call->uid, operation, target);
+  add_waiter (self, call, operation, target);
   g_ptr_array_add (self->daemon->image_jobs, self);
   return self;
 }
@@ -129,7 +131,7 @@ creel_image_job_join (CreelCall *call, const char *operation, const char *target
         continue;
       if (!too_many (call))
         {
-          CreelJob *job = add_waiter (self, call->uid, operation, target);
+          CreelJob *job = add_waiter (self, call, operation, target);
 
           creel_call_return (call, g_variant_new ("(o)", creel_job_get_path (job)));
         }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-job.h"
 
+#include <string.h>
+
 #include "creel-call.h"
 #include "creel-error.h"
 #include "creel-names.h"
@@ -14,6 +16,7 @@ struct _CreelJob
   char *key;
   char *path;
   uid_t owner;
+  char *starter; /* or NULL */
   const char *operation;
   char *target;
   char *phase;
@@ -47,6 +50,7 @@ creel_job_free (CreelJob *job)
 {
   g_free (job->key);
   g_free (job->path);
+  g_free (job->starter);
   g_free (job->target);
   g_free (job->phase);
   g_free (job);
@@ -68,6 +72,51 @@ uid_t
 creel_job_get_owner (CreelJob *job)
 {
   return job->owner;
+}
+
+void
+creel_job_set_starter (CreelJob *job, const char *name)
+{
+  g_free (job->starter);
+  job->starter = g_strdup (name);
+}
+
+gboolean
+creel_job_cancel_of (CreelDaemon *daemon, const char *path, const char *starter)
+{
+  CreelJob *job = g_str_has_prefix (path, CREEL_JOB_PATH "/") ? g_hash_table_lookup (daemon->jobs, path + strlen (CREEL_JOB_PATH "/")) : NULL;
+
+  if (job == NULL || g_strcmp0 (job->starter, starter) != 0)
+    return FALSE;
+  job->cancel (job->user_data);
+  return TRUE;
+}
+
+void
+creel_job_cancel_all_of (CreelDaemon *daemon, const char *starter)
+{
+  g_autoptr (GPtrArray) paths = g_ptr_array_new_with_free_func (g_free);
+  GHashTableIter iter;
+  gpointer job;
+
+  /* one that others wait for as well leaves the table at once */
+  g_hash_table_iter_init (&iter, daemon->jobs);
+  while (g_hash_table_iter_next (&iter, NULL, &job))
+    g_ptr_array_add (paths, g_strdup (((CreelJob *) job)->path));
+  for (guint i = 0; i < paths->len; i++)
+    creel_job_cancel_of (daemon, paths->pdata[i], starter);
+}
+
+/* To the owner's clients and, where it is none of them, the starter. Takes floating parameters. */
+static void
+emit (CreelJob *job, const char *path, const char *interface, const char *signal, GVariant *parameters)
+{
+  g_autoptr (GVariant) owned = g_variant_ref_sink (parameters);
+  g_autoptr (GPtrArray) names = creel_callers_of (job->daemon->callers, job->owner);
+
+  creel_daemon_emit (job->daemon, job->owner, path, interface, signal, owned);
+  if (job->starter != NULL && !g_ptr_array_find_with_equal_func (names, job->starter, g_str_equal, NULL))
+    g_dbus_connection_emit_signal (job->daemon->bus, job->starter, path, interface, signal, owned, NULL);
 }
 
 GVariant *
@@ -111,8 +160,7 @@ creel_job_set_progress (CreelJob *job, const char *phase, guint64 done, guint64 
   g_variant_builder_init (&changed, G_VARIANT_TYPE ("a{sv}"));
   g_variant_builder_add (&changed, "{sv}", "Phase", g_variant_new_string (phase));
   g_variant_builder_add (&changed, "{sv}", "Progress", g_variant_new ("(tt)", done, total));
-  creel_daemon_emit (job->daemon, job->owner, job->path, "org.freedesktop.DBus.Properties", "PropertiesChanged",
-                     g_variant_new ("(sa{sv}as)", INTERFACE, &changed, NULL));
+  emit (job, job->path, "org.freedesktop.DBus.Properties", "PropertiesChanged", g_variant_new ("(sa{sv}as)", INTERFACE, &changed, NULL));
 }
 
 void
@@ -127,10 +175,9 @@ creel_job_finish (CreelJob *job, const GError *error, GVariant *details)
     result = "failed";
   if (error != NULL)
     name = g_dbus_error_encode_gerror (error);
-  creel_daemon_emit (job->daemon, job->owner, CREEL_OBJECT_PATH, CREEL_BUS_NAME ".Manager", "JobRemoved",
-                     g_variant_new ("(ossss@a{sv})", job->path, job->target, result, name != NULL ? name : "",
-                                    error != NULL ? error->message : "",
-                                    details != NULL ? details : g_variant_new ("a{sv}", NULL)));
+  emit (job, CREEL_OBJECT_PATH, CREEL_BUS_NAME ".Manager", "JobRemoved",
+        g_variant_new ("(ossss@a{sv})", job->path, job->target, result, name != NULL ? name : "", error != NULL ? error->message : "",
+                       details != NULL ? details : g_variant_new ("a{sv}", NULL)));
   g_hash_table_remove (job->daemon->jobs, job->key);
 }
 
