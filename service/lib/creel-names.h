@@ -84,6 +84,7 @@
 #define CREEL_FIELD_WAY "CREEL_WAY" /* proxy, transparent */
 
 #define CREEL_FIELD_MODEL "CREEL_MODEL" /* as people call it */
+#define CREEL_FIELD_USER "CREEL_USER" /* uid whose program changed a model, or was not let */
 #define CREEL_FIELD_PEER "CREEL_PEER"             /* who connected to a published port */
 #define CREEL_FIELD_GUEST_PORT "CREEL_GUEST_PORT" /* that it leads to */
 #define CREEL_FIELD_REQUEST "CREEL_REQUEST" /* joins the announcement and the end of one request */

@@ -12,7 +12,7 @@
 
 typedef struct
 {
-  const char *path; /* below a prefix; ends in "/" when a model's name follows */
+  const char *path; /* below a prefix; "*" is a model's name, slashes and all */
   const char *method;
   CreelModelsOperation operation;
   const char *engine_path;
@@ -25,7 +25,7 @@ static const Entry openai[] = {
   { "/embeddings", "POST", CREEL_MODELS_RELAY, "/v1/embeddings" },
   { "/responses", "POST", CREEL_MODELS_RELAY, "/v1/responses" },
   { "/models", "GET", CREEL_MODELS_LIST, NULL },
-  { "/models/", "GET", CREEL_MODELS_SHOW, NULL },
+  { "/models/*", "GET", CREEL_MODELS_SHOW, NULL },
 };
 static const char *const openai_prefixes[] = { "/engines/llama.cpp/v1", "/engines/v1", "/v1" };
 
@@ -43,24 +43,27 @@ static const Entry ollama[] = {
   { "/api/show", "POST", CREEL_MODELS_SHOW, NULL },
   { "/api/ps", "GET", CREEL_MODELS_LOADED, NULL },
   { "/api/version", "GET", CREEL_MODELS_VERSION, NULL },
-  { "/api/pull", "POST", CREEL_MODELS_MANAGE, NULL },
-  { "/api/push", "POST", CREEL_MODELS_MANAGE, NULL },
-  { "/api/create", "POST", CREEL_MODELS_MANAGE, NULL },
-  { "/api/copy", "POST", CREEL_MODELS_MANAGE, NULL },
-  { "/api/delete", "DELETE", CREEL_MODELS_MANAGE, NULL },
+  { "/api/pull", "POST", CREEL_MODELS_PULL, NULL },
+  { "/api/push", "POST", CREEL_MODELS_PUSH, NULL },
+  { "/api/create", "POST", CREEL_MODELS_MAKE, NULL },
+  { "/api/copy", "POST", CREEL_MODELS_TAG, NULL },
+  { "/api/delete", "DELETE", CREEL_MODELS_REMOVE, NULL },
 };
 static const char *const no_prefix[] = { "" };
 
 static const Entry docker[] = {
   { "/models", "GET", CREEL_MODELS_LIST, NULL },
-  { "/models/create", "POST", CREEL_MODELS_MANAGE, NULL },
-  { "/models/", "GET", CREEL_MODELS_SHOW, NULL },
-  { "/models/", "DELETE", CREEL_MODELS_MANAGE, NULL },
+  { "/models/create", "POST", CREEL_MODELS_PULL, NULL },
+  { "/models/*", "GET", CREEL_MODELS_SHOW, NULL },
+  { "/models/*", "DELETE", CREEL_MODELS_REMOVE, NULL },
+  { "/models/*/tag", "POST", CREEL_MODELS_TAG, NULL },
+  { "/models/*/push", "POST", CREEL_MODELS_PUSH, NULL },
   { "/engines/ps", "GET", CREEL_MODELS_LOADED, NULL },
   { "/engines/df", "GET", CREEL_MODELS_DISK, NULL },
   { "/engines/status", "GET", CREEL_MODELS_STATUS, NULL },
-  { "/engines/unload", "POST", CREEL_MODELS_MANAGE, NULL },
-  { "/engines/_configure", "POST", CREEL_MODELS_MANAGE, NULL },
+  { "/engines/unload", "POST", CREEL_MODELS_UNLOAD, NULL },
+  { "/engines/_configure", "POST", CREEL_MODELS_CONFIGURE, NULL },
+  { "/engines/llama.cpp/_configure", "POST", CREEL_MODELS_CONFIGURE, NULL },
   { "/metrics", "GET", CREEL_MODELS_METRICS, NULL },
   { "/", "GET", CREEL_MODELS_ROOT, NULL },
 };
@@ -83,6 +86,13 @@ void
 creel_models_route_clear (CreelModelsRoute *route)
 {
   g_clear_pointer (&route->model, g_free);
+  g_clear_pointer (&route->query, g_free);
+}
+
+gboolean
+creel_models_operation_manages (CreelModelsOperation operation)
+{
+  return operation >= CREEL_MODELS_PULL;
 }
 
 /* Clients encode the slashes of a model's name, which is no way out of its place: the name is looked up and never sent on. */
@@ -99,17 +109,24 @@ canonicalize (const char *target)
   return creel_path_canonicalize (path->str, NULL);
 }
 
-/* the rest of a path that belongs to an entry: "" or a model's name; NULL when it does not */
-static const char *
-match (const Entry *entry, const char *prefix, const char *path)
+/* Whether a path belongs to an entry; ret_name: the model's name in it, owned by the caller, or NULL */
+static gboolean
+match (const Entry *entry, const char *prefix, const char *path, char **ret_name)
 {
-  gsize length = strlen (entry->path);
-  gboolean takes_name = length > 1 && entry->path[length - 1] == '/';
+  const char *star = strchr (entry->path, '*'), *end;
+  gsize before = star != NULL ? (gsize) (star - entry->path) : strlen (entry->path);
 
-  if (!g_str_has_prefix (path, prefix) || !g_str_has_prefix (path + strlen (prefix), entry->path))
-    return NULL;
-  path += strlen (prefix) + length;
-  return (*path != '\0') == takes_name ? path : NULL;
+  if (!g_str_has_prefix (path, prefix) || strncmp (path + strlen (prefix), entry->path, before) != 0)
+    return FALSE;
+  path += strlen (prefix) + before;
+  *ret_name = NULL;
+  if (star == NULL)
+    return *path == '\0';
+  end = path + strlen (path) - MIN (strlen (path), strlen (star + 1));
+  if (end == path || !g_str_equal (end, star + 1))
+    return FALSE;
+  *ret_name = g_strndup (path, (gsize) (end - path));
+  return TRUE;
 }
 
 /* In whose form somebody is told that a path is unknown */
@@ -137,9 +154,9 @@ creel_models_api_route (const char *method, const char *target, CreelModelsRoute
       for (gsize e = 0; e < tables[t].n_entries; e++)
         {
           const Entry *entry = &tables[t].entries[e];
-          const char *name = match (entry, tables[t].prefixes[p], path);
+          g_autofree char *name = NULL;
 
-          if (name == NULL)
+          if (!match (entry, tables[t].prefixes[p], path, &name))
             continue;
           ret_route->form = tables[t].form;
           if (!g_str_equal (method, entry->method))
@@ -149,7 +166,8 @@ creel_models_api_route (const char *method, const char *target, CreelModelsRoute
             }
           ret_route->operation = entry->operation;
           ret_route->engine_path = entry->engine_path;
-          ret_route->model = *name != '\0' ? g_uri_unescape_string (name, NULL) : NULL;
+          ret_route->model = name != NULL ? g_uri_unescape_string (name, NULL) : NULL;
+          ret_route->query = strchr (target, '?') != NULL ? g_strdup (strchr (target, '?') + 1) : NULL;
           return 0;
         }
   return status;

@@ -27,7 +27,14 @@ typedef enum
   CREEL_MODELS_METRICS,
   CREEL_MODELS_DISK,
   CREEL_MODELS_STATUS,
-  CREEL_MODELS_MANAGE, /* changes something: not for everybody */
+  /* These change something, and are not for everybody. */
+  CREEL_MODELS_PULL,
+  CREEL_MODELS_PUSH,
+  CREEL_MODELS_TAG,
+  CREEL_MODELS_REMOVE,
+  CREEL_MODELS_UNLOAD,
+  CREEL_MODELS_CONFIGURE,
+  CREEL_MODELS_MAKE, /* not through this port */
 } CreelModelsOperation;
 
 typedef struct
@@ -36,11 +43,15 @@ typedef struct
   CreelModelsOperation operation;
   const char *engine_path; /* static; of CREEL_MODELS_RELAY */
   char *model;             /* that the path names; NULL */
+  char *query;             /* as sent, without the question mark; NULL */
 } CreelModelsRoute;
 void creel_models_route_clear (CreelModelsRoute *route);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CreelModelsRoute, creel_models_route_clear)
 
-/* Looks a request up; target as sent, its query does not matter. 0, or the status of the refusal: 400 (the path can be
+/* Whether an operation changes something. */
+gboolean creel_models_operation_manages (CreelModelsOperation operation);
+
+/* Looks a request up; target as sent, whose query does not matter. 0, or the status of the refusal: 400 (the path can be
  * read in two ways), 404, 405. ret_route->form is set in any case, so that the refusal has one. */
 guint creel_models_api_route (const char *method, const char *target, CreelModelsRoute *ret_route);
 

@@ -91,6 +91,8 @@ creel_models_audit_write (CreelModelsAudit *audit, const CreelModelsAuditEntry *
   add (text, CREEL_FIELD_REQUEST_PATH, entry->path);
   add (text, CREEL_FIELD_MODEL, entry->model);
   add (text, CREEL_FIELD_SANDBOX, entry->sandbox);
+  if (entry->user != (uid_t) -1)
+    add_number (text, CREEL_FIELD_USER, entry->user);
   add (text, CREEL_FIELD_STATUS, status);
   add_number (text, CREEL_FIELD_DURATION, (guint64) entry->usec);
   add_number (text, CREEL_FIELD_BYTES_IN, entry->bytes_in);

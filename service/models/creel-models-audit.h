@@ -10,6 +10,7 @@ typedef struct
   const char *path;    /* without its query */
   const char *model;   /* NULL: none */
   const char *sandbox; /* NULL: this machine */
+  uid_t user;          /* who changed something, or was not let; -1: nobody, or not known */
   guint status;        /* 0: the client hung up before there was one */
   gboolean cut;        /* the answer is not whole */
   gint64 usec;

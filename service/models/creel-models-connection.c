@@ -5,6 +5,8 @@
 
 #include "creel-endpoint.h"
 #include "creel-http-body.h"
+#include "creel-models-gate.h"
+#include "creel-models-order.h"
 #include "creel-models-request.h"
 #include "creel-names.h"
 
@@ -57,6 +59,7 @@ struct _CreelModelsConnection
   char *sandbox;               /* that the client says it is */
   uid_t uid;                   /* of the connection's other end */
   gboolean uid_asked, uid_known;
+  uid_t user; /* who changes something with this request; -1: nobody */
 };
 
 static void step (CreelEndpoint *endpoint, gpointer user_data);
@@ -127,6 +130,7 @@ audit (CreelModelsConnection *connection, guint status, gboolean cut, const char
   entry->model = g_strdup (model);
   entry->entry.status = status;
   entry->entry.cut = cut;
+  entry->entry.user = connection->user;
   entry->entry.usec = g_get_monotonic_time () - connection->began;
   entry->entry.bytes_in = in - connection->bytes_in;
   entry->entry.bytes_out = out - connection->bytes_out;
@@ -161,6 +165,7 @@ clear_request (CreelModelsConnection *connection)
   creel_models_route_clear (&connection->route);
   drop_body (connection);
   connection->reply = (CreelModelsReply){ 0 };
+  connection->user = (uid_t) -1;
   connection->started = FALSE;
 }
 
@@ -240,20 +245,6 @@ on_answered (gpointer user_data)
     }
 }
 
-static const char *
-get_verb (const CreelModelsRoute *route, const char *method)
-{
-  if (g_str_equal (method, "DELETE"))
-    return "creel model rm NAME";
-  switch (route->form)
-    {
-    case CREEL_MODELS_FORM_OLLAMA:
-      return "creel model pull, push, tag or rm";
-    default:
-      return "creel model pull, configure or unload";
-    }
-}
-
 /* What is said before the body is read; TRUE: it was refused. */
 static gboolean
 check (CreelModelsConnection *connection)
@@ -278,11 +269,9 @@ check (CreelModelsConnection *connection)
     refuse (connection, form, 405, "The model runner has this path, but not for this method");
   else if (status != 0)
     refuse (connection, form, status, "The path can be read in two ways");
-  else if (connection->route.operation == CREEL_MODELS_MANAGE)
-    {
-      text = g_strdup_printf ("Models are not changed through this port; use: %s", get_verb (&connection->route, method));
-      refuse (connection, form, 403, text);
-    }
+  else if (creel_models_operation_manages (connection->route.operation) &&
+           (text = creel_models_gate_check (&connection->route, head, connection->stream, &connection->user)) != NULL)
+    refuse (connection, form, 403, text);
   else
     return FALSE;
   return TRUE;
@@ -308,15 +297,30 @@ static void
 take_sandbox (CreelModelsConnection *connection)
 {
   const char *sandbox = soup_message_headers_get_one (connection->head->headers, CREEL_SANDBOX_HEADER);
+  gboolean open;
 
   if (sandbox == NULL)
     return;
   /* once: it is a line in a table of all connections of the machine, and stays as it is */
   if (!connection->uid_asked)
-    connection->uid_known = creel_models_peer_get_uid (connection->stream, &connection->uid);
+    connection->uid_known = creel_models_peer_get_uid (connection->stream, &connection->uid, &open);
   connection->uid_asked = TRUE;
   if (connection->uid_known)
     connection->sandbox = g_strdup (sandbox);
+}
+
+static guint64
+get_body_max (CreelModelsConnection *connection)
+{
+  return creel_models_operation_manages (connection->route.operation) ? CREEL_MODELS_ORDER_MAX : CREEL_MODELS_BODY_MAX;
+}
+
+static void
+refuse_size (CreelModelsConnection *connection)
+{
+  gboolean small = creel_models_operation_manages (connection->route.operation);
+
+  refuse (connection, connection->route.form, 413, small ? "The body is larger than 64 KiB" : "The body is larger than 64 MiB");
 }
 
 /* TRUE: go on */
@@ -375,9 +379,9 @@ take_head (CreelModelsConnection *connection)
   if (check (connection))
     return FALSE;
   connection->reply.fields = connection->fields;
-  if (length > CREEL_MODELS_BODY_MAX)
+  if (length > get_body_max (connection))
     {
-      refuse (connection, connection->route.form, 413, "The body is larger than 64 MiB");
+      refuse_size (connection);
       return FALSE;
     }
   creel_http_body_init (&connection->framing, kind, length);
@@ -410,9 +414,9 @@ take_body (CreelModelsConnection *connection)
           refuse (connection, connection->route.form, 400, "The body is not framed as it must be");
           return;
         }
-      if (connection->body->len + payload_size > CREEL_MODELS_BODY_MAX)
+      if (connection->body->len + payload_size > get_body_max (connection))
         {
-          refuse (connection, connection->route.form, 413, "The body is larger than 64 MiB");
+          refuse_size (connection);
           return;
         }
       more = creel_models_front_count (connection->body->len + payload_size) - creel_models_front_count (connection->body->len);
@@ -449,7 +453,7 @@ take_body (CreelModelsConnection *connection)
         linger (connection);
       return;
     }
-  connection->request = creel_models_request_new (connection->front, connection->client, &connection->route, &connection->reply,
+  connection->request = creel_models_request_new (connection->front, connection->client, &connection->route, &connection->reply, connection->user,
                                                   soup_message_headers_get_list (connection->head->headers, "Accept"),
                                                   g_steal_pointer (&connection->body), on_answered, connection);
 }
@@ -510,6 +514,7 @@ creel_models_connection_new (CreelModelsFront *front, GSocketConnection *stream,
   connection->client = creel_endpoint_new (G_IO_STREAM (stream));
   connection->ended = ended;
   connection->user_data = user_data;
+  connection->user = (uid_t) -1;
   set_state (connection, HEAD);
   connection->began = connection->since;
   creel_endpoint_set_func (connection->client, step, connection);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-models-peer.h"
 
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -29,17 +30,18 @@ struct _CreelModelsPeers
 };
 
 gboolean
-creel_models_peer_parse (const char *table, const struct sockaddr_in *client, const struct sockaddr_in *server, uid_t *ret_uid)
+creel_models_peer_parse (const char *table, const struct sockaddr_in *client, const struct sockaddr_in *server, uid_t *ret_uid, gboolean *ret_open)
 {
   g_autofree char *ends = g_strdup_printf (": %08X:%04X %08X:%04X ", client->sin_addr.s_addr, ntohs (client->sin_port), server->sin_addr.s_addr,
                                            ntohs (server->sin_port));
   const char *line = strstr (table, ends);
-  unsigned uid;
+  unsigned state, uid;
 
   /* state, queues, timer, retransmissions, uid */
-  if (line == NULL || sscanf (line + strlen (ends), "%*x %*x:%*x %*x:%*x %*x %u", &uid) != 1)
+  if (line == NULL || sscanf (line + strlen (ends), "%x %*x:%*x %*x:%*x %*x %u", &state, &uid) != 2)
     return FALSE;
   *ret_uid = uid;
+  *ret_open = state == TCP_ESTABLISHED;
   return TRUE;
 }
 
@@ -51,7 +53,7 @@ to_native (GSocketAddress *address, struct sockaddr_in *ret_address)
 }
 
 gboolean
-creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid)
+creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid, gboolean *ret_open)
 {
   g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
   g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
@@ -59,7 +61,7 @@ creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid)
   g_autofree char *table = NULL;
 
   return to_native (remote, &client) && to_native (local, &server) && g_file_get_contents ("/proc/self/net/tcp", &table, NULL, NULL) &&
-         creel_models_peer_parse (table, &client, &server, ret_uid);
+         creel_models_peer_parse (table, &client, &server, ret_uid, ret_open);
 }
 
 CreelModelsPeers *

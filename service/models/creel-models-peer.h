@@ -7,9 +7,11 @@
 
 /* Who is at the other end of a connection of this machine, and whether that is the gateway of a sandbox. */
 
-/* The owner of the client's socket, from the text of /proc/net/tcp; FALSE when it is not there. */
-gboolean creel_models_peer_parse (const char *table, const struct sockaddr_in *client, const struct sockaddr_in *server, uid_t *ret_uid);
-gboolean creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid);
+/* The owner of the client's socket, from the text of /proc/net/tcp; FALSE when it is not there. ret_open: it was not closed, in any
+ * direction: of one that nobody holds any more the kernel says that it is root's. */
+gboolean creel_models_peer_parse (const char *table, const struct sockaddr_in *client, const struct sockaddr_in *server, uid_t *ret_uid,
+                                  gboolean *ret_open);
+gboolean creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid, gboolean *ret_open);
 
 typedef struct _CreelModelsPeers CreelModelsPeers;
 /* bus: with systemd on it. */

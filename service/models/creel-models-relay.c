@@ -6,6 +6,7 @@
 #include "creel-http-body.h"
 #include "creel-models-front.h"
 #include "creel-models-probe.h"
+#include "creel-models-reply.h"
 
 /* An engine accepts in the turn of its loop */
 #define CONNECT_RETRY_MS 5
@@ -80,23 +81,6 @@ finish (CreelModelsRelay *relay, CreelModelsRelayEnd end)
   if (relay->engine != NULL)
     creel_endpoint_close (relay->engine);
   relay->later = g_idle_add_full (G_PRIORITY_HIGH, on_done, relay, NULL);
-}
-
-static void
-write_chunk (CreelModelsRelay *relay, const char *data, gsize size)
-{
-  char line[24];
-
-  if (size == 0)
-    return;
-  if (relay->chunked)
-    {
-      g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", size);
-      creel_endpoint_write (relay->client, line, strlen (line));
-    }
-  creel_endpoint_write (relay->client, data, size);
-  if (relay->chunked)
-    creel_endpoint_write (relay->client, "\r\n", 2);
 }
 
 static void
@@ -224,7 +208,7 @@ end_body (CreelModelsRelay *relay)
           finish (relay, CREEL_MODELS_RELAY_CUT);
           return;
         }
-      write_chunk (relay, lines->str, lines->len);
+      creel_models_reply_write_piece (relay->client, relay->chunked, lines->str, lines->len);
       if (relay->chunked)
         creel_endpoint_write (relay->client, "0\r\n\r\n", 5);
     }
@@ -253,7 +237,7 @@ take_payload (CreelModelsRelay *relay, const guint8 *payload, gsize size, const 
       lines = g_string_new (NULL);
       if (size > 0 && !creel_models_ollama_answer_feed (relay->answer, (const char *) payload, size, lines))
         return FALSE;
-      write_chunk (relay, lines->str, lines->len);
+      creel_models_reply_write_piece (relay->client, relay->chunked, lines->str, lines->len);
     }
   else if (relay->chunked)
     creel_endpoint_write (relay->client, data, used); /* the frame as it came: it was read strictly */

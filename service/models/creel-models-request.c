@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "creel-models-manage.h"
 #include "creel-models-relay.h"
 
 #define JSON "application/json"
@@ -29,6 +30,8 @@ struct _CreelModelsRequest
   gboolean asked, retried;
   CreelModelsUse *use;
   CreelModelsRelay *relay;
+  uid_t user;
+  CreelModelsManage *manage; /* something is changed */
   guint status;
   gboolean cut, keep;
 };
@@ -289,6 +292,33 @@ answer_metrics (CreelModelsRequest *request)
 }
 
 static void
+on_managed (guint status, gboolean keep, gpointer user_data)
+{
+  CreelModelsRequest *request = user_data;
+
+  request->keep = keep;
+  finish (request, status);
+}
+
+static void
+manage (CreelModelsRequest *request)
+{
+  g_auto (CreelModelsOrder) order = { 0 };
+  g_autoptr (GError) error = NULL;
+  gsize size;
+  const char *text = g_bytes_get_data (request->body, &size);
+
+  if (!creel_models_order_parse (&request->route, text != NULL ? text : "", size, &order, &error))
+    {
+      refuse (request, 400, error->message);
+      return;
+    }
+  request->model = g_strdup (order.model);
+  request->manage = creel_models_manage_new (request->front, request->client, request->route.form, request->route.operation, &order, request->user,
+                                             &request->reply, request->accept, on_managed, request);
+}
+
+static void
 begin (CreelModelsRequest *request)
 {
   g_autoptr (GArray) loaded = NULL;
@@ -322,9 +352,16 @@ begin (CreelModelsRequest *request)
       if (request->name != NULL || read_body (request))
         resolve (request);
       return;
-    case CREEL_MODELS_MANAGE:
-      /* the connection has refused it */
-      g_return_if_reached ();
+    case CREEL_MODELS_PULL:
+    case CREEL_MODELS_PUSH:
+    case CREEL_MODELS_TAG:
+    case CREEL_MODELS_REMOVE:
+    case CREEL_MODELS_UNLOAD:
+    case CREEL_MODELS_CONFIGURE:
+    case CREEL_MODELS_MAKE:
+      /* the connection has let it through */
+      manage (request);
+      return;
     case CREEL_MODELS_RELAY:
     case CREEL_MODELS_CHAT:
     case CREEL_MODELS_GENERATE:
@@ -336,8 +373,8 @@ begin (CreelModelsRequest *request)
 }
 
 CreelModelsRequest *
-creel_models_request_new (CreelModelsFront *front, CreelEndpoint *client, CreelModelsRoute *route, const CreelModelsReply *reply, const char *accept,
-                          GByteArray *body, void (*done) (gpointer user_data), gpointer user_data)
+creel_models_request_new (CreelModelsFront *front, CreelEndpoint *client, CreelModelsRoute *route, const CreelModelsReply *reply,
+                          uid_t user, const char *accept, GByteArray *body, void (*done) (gpointer user_data), gpointer user_data)
 {
   CreelModelsRequest *request = g_new0 (CreelModelsRequest, 1);
 
@@ -349,6 +386,7 @@ creel_models_request_new (CreelModelsFront *front, CreelEndpoint *client, CreelM
   request->fields = g_strdup (reply->fields);
   request->reply.fields = request->fields;
   request->accept = g_strdup (accept);
+  request->user = user;
   /* counted by the connection while it came */
   request->held = creel_models_front_count (body->len);
   request->body = g_byte_array_free_to_bytes (body);
@@ -365,6 +403,7 @@ creel_models_request_free (CreelModelsRequest *request)
     return;
   g_clear_handle_id (&request->later, g_source_remove);
   creel_models_relay_free (request->relay);
+  creel_models_manage_free (request->manage);
   if (request->use != NULL)
     creel_models_runner_release (request->front->runner, request->use);
   creel_models_runner_forget (request->front->runner, request);
@@ -413,5 +452,5 @@ creel_models_request_get_model (CreelModelsRequest *request)
 gboolean
 creel_models_request_is_relaying (CreelModelsRequest *request)
 {
-  return request->relay != NULL || request->use != NULL;
+  return request->relay != NULL || request->use != NULL || (request->manage != NULL && !creel_models_manage_is_done (request->manage));
 }

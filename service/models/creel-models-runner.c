@@ -38,6 +38,7 @@ struct _CreelModelsRunner
   const CreelModelsConfig *config;
   GDBusConnection *connection;
   CreelModelsEngines *engines;
+  CreelModelsErrands *errands;
   CreelModelsScheduler *scheduler;
   CreelModelsCatalog *catalog;
   char *trouble;
@@ -367,6 +368,7 @@ creel_models_runner_new (const CreelModelsConfig *config, GDBusConnection *conne
   forget_capacity (runner);
   runner->scheduler = creel_models_scheduler_new (&decided, runner);
   runner->engines = creel_models_engines_new (connection, bus_name, directory, &told, runner);
+  runner->errands = creel_models_errands_new (connection, bus_name);
   return runner;
 }
 
@@ -378,6 +380,7 @@ creel_models_runner_free (CreelModelsRunner *runner)
   g_clear_handle_id (&runner->step_id, g_source_remove);
   g_clear_handle_id (&runner->wake_id, g_source_remove);
   g_clear_handle_id (&runner->report_id, g_source_remove);
+  creel_models_errands_free (runner->errands);
   creel_models_engines_free (runner->engines);
   creel_models_scheduler_free (runner->scheduler);
   creel_models_catalog_unref (runner->catalog);
@@ -460,6 +463,12 @@ creel_models_runner_lost (CreelModelsRunner *runner, CreelModelsUse *use)
 {
   creel_models_scheduler_lost (runner->scheduler, use->ticket);
   schedule_step (runner);
+}
+
+CreelModelsErrands *
+creel_models_runner_get_errands (CreelModelsRunner *runner)
+{
+  return runner->errands;
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include "creel-models-catalog.h"
 #include "creel-models-config.h"
+#include "creel-models-errands.h"
 
 /* The models of this machine in use: brings what creeld tells, the scheduler's decisions and the machine's memory together. */
 typedef struct _CreelModelsRunner CreelModelsRunner;
@@ -57,6 +58,8 @@ CreelModelsUse *creel_models_runner_use (CreelModelsRunner *runner, const CreelM
 void creel_models_runner_release (CreelModelsRunner *runner, CreelModelsUse *use);
 /* Nobody listens on the socket of a model that was granted: the next use loads it. The use is still to be released. */
 void creel_models_runner_lost (CreelModelsRunner *runner, CreelModelsUse *use);
+/* What creeld does for users. The runner's. */
+CreelModelsErrands *creel_models_runner_get_errands (CreelModelsRunner *runner);
 /* Unloads all. Returns when creeld was asked to. */
 void creel_models_runner_unload_all (CreelModelsRunner *runner);
 

@@ -14,6 +14,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
   g_autofree char *name = creel_models_json_find_model ((const char *) data, size, NULL);
   g_autoptr (JsonNode) root = creel_models_json_parse ((const char *) data, size, NULL);
   uid_t uid;
+  gboolean open;
 
   g_assert_true (name == NULL || (*name != '\0' && g_utf8_validate (name, -1, NULL)));
   /* both understand it: then they must agree */
@@ -24,7 +25,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, gsize size)
       if (other != NULL && *other != '\0' && strlen (other) < 1000)
         g_assert_cmpstr (name, ==, other);
     }
-  creel_models_peer_parse (text, &client, &client, &uid);
+  creel_models_peer_parse (text, &client, &client, &uid, &open);
   creel_models_memory_parse (text, "MemTotal");
   creel_models_memory_parse_stat (text);
   return 0;

@@ -15,6 +15,8 @@ static const char xml[] =
     "<method name='StopEngine'><arg type='s' direction='in'/></method>"
     "<method name='ListEngines'><arg type='aa{sv}' direction='out'/></method>"
     "<method name='ReportEngine'><arg type='s' direction='in'/><arg type='a{sv}' direction='in'/></method>"
+    "<method name='ManageModels'><arg type='u' direction='in'/><arg type='s' direction='in'/><arg type='v' direction='in'/>"
+    "<arg type='o' direction='out'/></method><method name='CancelJob'><arg type='o' direction='in'/></method>"
     "<signal name='EngineStopped'><arg type='s'/><arg type='s'/><arg type='s'/></signal><signal name='ModelsChanged'/></interface></node>";
 
 static void
@@ -221,6 +223,55 @@ add_model (GVariantBuilder *list, const char *id, const char *name, guint64 size
   g_variant_builder_add_value (list, g_variant_dict_end (&dict));
 }
 
+void
+fake_engines_release (FakeEngines *fake)
+{
+  g_dbus_method_invocation_return_value (g_steal_pointer (&fake->held), g_variant_new ("(o)", fake->manage_job != NULL ? fake->manage_job : "/"));
+}
+
+static void
+manage (FakeEngines *fake, GVariant *parameters, GDBusMethodInvocation *invocation)
+{
+  g_autoptr (GVariant) arguments = NULL;
+  g_autofree char *text = NULL;
+  const char *method;
+  guint32 uid;
+
+  g_variant_get (parameters, "(u&sv)", &uid, &method, &arguments);
+  text = g_variant_print (arguments, FALSE);
+  g_ptr_array_add (fake->managed, g_strdup_printf ("%u %s %s", uid, method, text));
+  if (fake->manage_error != NULL)
+    {
+      g_auto (GStrv) words = g_strsplit (fake->manage_error, "|", 2);
+
+      g_dbus_method_invocation_return_dbus_error (invocation, words[0], words[1]);
+      return;
+    }
+  fake->held = invocation;
+  if (!fake->manage_holds)
+    fake_engines_release (fake);
+}
+
+void
+fake_engines_job_progress (FakeEngines *fake, const char *job, guint64 done, guint64 total)
+{
+  g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
+
+  g_variant_dict_insert (&dict, "Phase", "s", "fetching");
+  g_variant_dict_insert (&dict, "Progress", "(tt)", done, total);
+  g_dbus_connection_emit_signal (fake->connection, fake->front, job, "org.freedesktop.DBus.Properties", "PropertiesChanged",
+                                 g_variant_new ("(s@a{sv}as)", CREEL_BUS_NAME ".Job", g_variant_dict_end (&dict), NULL), NULL);
+}
+
+void
+fake_engines_job_end (FakeEngines *fake, const char *job, const char *error)
+{
+  g_auto (GStrv) words = g_strsplit (error != NULL ? error : "|", "|", 2);
+
+  g_dbus_connection_emit_signal (fake->connection, fake->front, CREEL_OBJECT_PATH, CREEL_BUS_NAME ".Manager", "JobRemoved",
+                                 g_variant_new ("(ossssa{sv})", job, "target", error != NULL ? "failed" : "done", words[0], words[1], NULL), NULL);
+}
+
 static void
 on_call (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *method, GVariant *parameters,
          GDBusMethodInvocation *invocation, gpointer user_data)
@@ -260,6 +311,18 @@ on_call (GDBusConnection *connection, const char *sender, const char *path, cons
       return;
     }
   g_variant_builder_clear (&list);
+  if (g_str_equal (method, "ManageModels"))
+    {
+      manage (fake, parameters, invocation);
+      return;
+    }
+  if (g_str_equal (method, "CancelJob"))
+    {
+      g_variant_get (parameters, "(&o)", &id);
+      g_ptr_array_add (fake->managed, g_strconcat ("CancelJob ", id, NULL));
+      g_dbus_method_invocation_return_value (invocation, NULL);
+      return;
+    }
   g_variant_get_child (parameters, 0, "&s", &id);
   if (g_str_equal (method, "StartEngine"))
     {
@@ -328,6 +391,7 @@ fake_engines_new (const char *address, const char *folder)
   fake->requests = g_ptr_array_new ();
   fake->ended = g_ptr_array_new_with_free_func ((GDestroyNotify) g_ptr_array_unref);
   fake->log = g_string_new (NULL);
+  fake->managed = g_ptr_array_new_with_free_func (g_free);
   fake->with_b = TRUE;
   for (guint i = 0; i < 2; i++)
     fake->object_ids[i] = g_dbus_connection_register_object (fake->connection, CREEL_OBJECT_PATH, node->interfaces[i], &vtable, fake, NULL, NULL);
@@ -343,6 +407,7 @@ fake_engines_free (FakeEngines *fake)
     g_dbus_connection_unregister_object (fake->connection, fake->object_ids[i]);
   g_hash_table_unref (fake->running);
   g_ptr_array_unref (fake->requests);
+  g_ptr_array_unref (fake->managed);
   g_ptr_array_unref (fake->ended);
   g_dbus_connection_close_sync (fake->connection, NULL, NULL);
   g_object_unref (fake->connection);

@@ -62,6 +62,11 @@ typedef struct _FakeEngines
   gboolean with_b;      /* the second model is there */
   const char *start_error; /* name and text, "|" between */
   guint lists;
+  GPtrArray *managed;    /* "UID METHOD ARGUMENTS" of each ManageModels, "CancelJob PATH" */
+  const char *manage_job; /* that it answers; NULL: done at once */
+  const char *manage_error; /* name and text, "|" between */
+  gboolean manage_holds;  /* answered by fake_engines_release () */
+  GDBusMethodInvocation *held;
   GVariant *started;    /* options of the last StartEngine */
   GVariant *reported;
   const char *answer, *answer_type;
@@ -75,6 +80,10 @@ void fake_engines_own_name (FakeEngines *fake);
 void fake_engines_run (FakeEngines *fake, const char *id);
 void fake_engines_die (FakeEngines *fake, const char *id, gboolean say_so);
 void fake_engines_change (FakeEngines *fake);
+void fake_engines_release (FakeEngines *fake);
+void fake_engines_job_progress (FakeEngines *fake, const char *job, guint64 done, guint64 total);
+/* error: name and text, "|" between; NULL: it is done */
+void fake_engines_job_end (FakeEngines *fake, const char *job, const char *error);
 EngineRequest *fake_engines_get_request (FakeEngines *fake, guint i);
 void engine_request_say (EngineRequest *request, const char *text);
 void engine_request_end (EngineRequest *request);

@@ -41,6 +41,7 @@ set_up (Fixture *f, gconstpointer unused)
   g_autofree char *journal = NULL;
 
   f->folder = g_dir_make_tmp ("creel-models-XXXXXX", NULL);
+  g_setenv ("CREEL_ROOT", f->folder, TRUE);
   f->bus = g_test_dbus_new (G_TEST_DBUS_NONE);
   g_test_dbus_up (f->bus);
   f->fake = fake_engines_new (g_test_dbus_get_bus_address (f->bus), f->folder);
@@ -149,8 +150,8 @@ char *
 read_journal (Fixture *f)
 {
   char text[4096];
-  gssize n;
+  gssize n = -1;
 
-  WAIT_FOR ((n = recv (f->journal, text, sizeof text, MSG_DONTWAIT)) > 0);
+  WAIT_FOR (n > 0 || (n = recv (f->journal, text, sizeof text, MSG_DONTWAIT)) > 0);
   return g_strndup (text, (gsize) n);
 }

@@ -43,18 +43,26 @@ test_peer (void)
 {
   static const char table[] = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
                               "   0: 0100007F:3094 0100007F:C350 01 00000000:00000000 00:00000000 00000000  7 0 1 1\n"
-                              "   1: 0100007F:C350 0100007F:3094 01 00000000:00000000 02:000A0000 00000000 61184 0 2 2\n";
+                              "   1: 0100007F:C350 0100007F:3094 01 00000000:00000000 02:000A0000 00000000 61184 0 2 2\n"
+                              "   2: 0100007F:C352 0100007F:3094 05 00000000:00000000 02:000A0000 00000000 0 0 2 2\n";
   struct sockaddr_in client = { .sin_family = AF_INET, .sin_port = htons (50000), .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
   struct sockaddr_in server = { .sin_family = AF_INET, .sin_port = htons (12436), .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
   uid_t uid = 0;
+  gboolean open = FALSE;
 
-  g_assert_true (creel_models_peer_parse (table, &client, &server, &uid));
+  g_assert_true (creel_models_peer_parse (table, &client, &server, &uid, &open));
   g_assert_cmpuint (uid, ==, 61184);
-  g_assert_true (creel_models_peer_parse (table, &server, &client, &uid));
+  g_assert_true (open);
+  g_assert_true (creel_models_peer_parse (table, &server, &client, &uid, &open));
   g_assert_cmpuint (uid, ==, 7);
   client.sin_port = htons (50001);
-  g_assert_false (creel_models_peer_parse (table, &client, &server, &uid));
-  g_assert_false (creel_models_peer_parse (table, &client, &client, &uid));
+  g_assert_false (creel_models_peer_parse (table, &client, &server, &uid, &open));
+  g_assert_false (creel_models_peer_parse (table, &client, &client, &uid, &open));
+  /* one that was closed after it had asked */
+  client.sin_port = htons (50002);
+  g_assert_true (creel_models_peer_parse (table, &client, &server, &uid, &open));
+  g_assert_cmpuint (uid, ==, 0);
+  g_assert_false (open);
 }
 
 /* a socket of this process is this user's */
@@ -68,13 +76,17 @@ test_own_peer (void)
   g_autoptr (GSocketConnection) client = NULL;
   g_autoptr (GSocketConnection) server = NULL;
   uid_t uid = 12345;
+  gboolean open = FALSE;
 
   g_assert_true (g_socket_listener_add_address (listener, address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL, &bound, NULL));
   client = g_socket_client_connect (maker, G_SOCKET_CONNECTABLE (bound), NULL, NULL);
   server = g_socket_listener_accept (listener, NULL, NULL, NULL);
   g_assert_true (client != NULL && server != NULL);
-  g_assert_true (creel_models_peer_get_uid (server, &uid));
+  g_assert_true (creel_models_peer_get_uid (server, &uid, &open));
   g_assert_cmpuint (uid, ==, getuid ());
+  g_assert_true (open);
+  g_assert_true (g_socket_close (g_socket_connection_get_socket (client), NULL));
+  g_assert_false (creel_models_peer_get_uid (server, &uid, &open) && open);
 }
 
 /* systemd's one answer */
