@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-upstream.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
+#include "creel-dial.h"
 #include "creel-error.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-rule.h"
 #include "creel-tls-stream.h"
 
-#define CONNECT_SECONDS 10
 #define HANDSHAKE_SECONDS 20
 #define KEPT_MAX 64
 #define KEPT_SECONDS 60
@@ -140,9 +134,7 @@ typedef struct
   guint16 port;
   gboolean tls, reused;
   const char *reason;
-  GList *addresses; /* checked, still to be tried */
-  GSocket *socket;
-  GError *last_error;
+  GList *addresses; /* checked */
 } Open;
 
 static void
@@ -153,8 +145,6 @@ open_free (gpointer data)
   g_clear_pointer (&open->policy, creel_policy_unref);
   creel_host_unref (open->host);
   g_list_free_full (open->addresses, g_object_unref);
-  g_clear_object (&open->socket);
-  g_clear_error (&open->last_error);
   g_free (open);
 }
 
@@ -182,8 +172,6 @@ is_own_address (GInetAddress *address)
          g_inet_address_equal (g_inet_socket_address_get_address (G_INET_SOCKET_ADDRESS (local)), address);
 }
 
-static void try_next (GTask *task);
-
 static void
 return_stream (GTask *task, GIOStream *stream)
 {
@@ -210,19 +198,14 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
   Open *open = g_task_get_task_data (task);
-  GSocketConnection *connection = G_SOCKET_CONNECTION (source);
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GSocketConnection) connection = creel_dial_finish (result, &error);
 
-  g_clear_error (&open->last_error);
-  if (!g_socket_connection_connect_finish (connection, result, &open->last_error))
+  if (connection == NULL)
     {
-      if (g_cancellable_is_cancelled (g_task_get_cancellable (task)))
-        fail (task, CREEL_REASON_UNREACHABLE, g_steal_pointer (&open->last_error));
-      else
-        try_next (g_steal_pointer (&task));
+      fail (task, CREEL_REASON_UNREACHABLE, g_steal_pointer (&error));
       return;
     }
-  g_socket_set_timeout (open->socket, 0);
-  g_socket_set_option (open->socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL);
   if (!open->tls)
     {
       return_stream (task, G_IO_STREAM (connection));
@@ -233,40 +216,6 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
                                    creel_host_get_address (open->host) != NULL, open->upstream->credentials);
   GCancellable *cancellable = g_task_get_cancellable (task);
   creel_tls_stream_handshake_async (stream, HANDSHAKE_SECONDS, cancellable, on_handshake, g_steal_pointer (&task));
-}
-
-/* takes the task */
-static void
-try_next (GTask *owned)
-{
-  g_autoptr (GTask) task = owned;
-  Open *open = g_task_get_task_data (task);
-  g_autoptr (GError) error = NULL;
-
-  if (open->addresses == NULL)
-    {
-      fail (task, CREEL_REASON_UNREACHABLE,
-            open->last_error != NULL ? g_steal_pointer (&open->last_error)
-                                     : g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "No address answers"));
-      return;
-    }
-  g_autoptr (GInetAddress) address = open->addresses->data;
-  open->addresses = g_list_delete_link (open->addresses, open->addresses);
-  g_clear_object (&open->socket);
-  open->socket = g_socket_new (g_inet_address_get_family (address), G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, &error);
-  if (open->socket == NULL)
-    {
-      g_clear_error (&open->last_error);
-      open->last_error = g_steal_pointer (&error);
-      try_next (g_steal_pointer (&task));
-      return;
-    }
-  g_socket_set_blocking (open->socket, FALSE);
-  g_socket_set_timeout (open->socket, CONNECT_SECONDS);
-  g_autoptr (GSocketConnection) connection = g_socket_connection_factory_create_connection (open->socket);
-  g_autoptr (GSocketAddress) peer = g_inet_socket_address_new (address, open->port);
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  g_socket_connection_connect_async (connection, peer, cancellable, on_connected, g_steal_pointer (&task));
 }
 
 /* one forbidden address forbids the name: an answer that mixes them is an attack or a mistake. Takes both. */
@@ -306,7 +255,7 @@ check_addresses (GTask *owned, GList *addresses)
       open->addresses = g_list_append (open->addresses, g_steal_pointer (&address));
     }
   g_list_free_full (addresses, g_object_unref);
-  try_next (g_steal_pointer (&task));
+  creel_dial_async (open->addresses, open->port, g_task_get_cancellable (task), on_connected, g_object_ref (task));
 }
 
 static void

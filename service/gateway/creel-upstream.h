@@ -4,8 +4,8 @@
 #include "creel-endpoint.h"
 #include "creel-policy.h"
 
-/* Connections of one sandbox to the internet: a name is resolved once, every address is checked, and one of these very
- * addresses is dialled. Connections that are done are kept for the next request to the same origin. */
+/* Connections of one sandbox to the internet: a name is resolved once, every address is checked, and these very
+ * addresses are dialled. Connections that are done are kept for the next request to the same origin. */
 typedef struct _CreelUpstream CreelUpstream;
 
 /* trust_dir: certificates (*.pem) trusted besides the system's; NULL: /etc/creel/ca.d. */
