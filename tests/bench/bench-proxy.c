@@ -37,7 +37,7 @@ typedef struct
 static const char *mode, *proxy, *target, *path;
 static char target_host[256];
 static gnutls_certificate_credentials_t trust;
-static atomic_bool counting, done;
+static atomic_bool counting, done, told;
 static atomic_ullong count, errors;
 static atomic_uint latencies[LATENCY_MAX];
 static atomic_uint open_connections;
@@ -138,7 +138,11 @@ get_answer (Connection *c, bool head_only)
       c->buffer[c->used] = '\0';
     }
   if (strncmp (c->buffer, "HTTP/1.", 7) != 0 || strncmp (c->buffer + 8, " 20", 3) != 0)
-    return false;
+    {
+      if (!atomic_exchange (&told, true))
+        fprintf (stderr, "bench-proxy: an answer is %.*s\n", (int) strcspn (c->buffer, "\r\n"), c->buffer);
+      return false;
+    }
   if (head_only || c->buffer[11] == '4')
     return true;
   *end = '\0';

@@ -26,7 +26,7 @@ static const GOptionEntry options[] = {
   { "key", 0, 0, G_OPTION_ARG_STRING, &arg_key, "The key; without one the keyring counts as locked", "KEY" },
   { "ca", 0, 0, G_OPTION_ARG_FILENAME, &arg_ca, "Where to write the certificate", "FILE" },
   { "trust", 0, 0, G_OPTION_ARG_FILENAME, &arg_trust, "Directory of trusted certificates", "DIRECTORY" },
-  { "audit", 0, 0, G_OPTION_ARG_FILENAME, &arg_audit, "Socket that stands for the journal's", "SOCKET" },
+  { "audit", 0, 0, G_OPTION_ARG_FILENAME, &arg_audit, "Socket that stands for the journal's; made when nobody has it yet", "SOCKET" },
   { "transparent", 0, 0, G_OPTION_ARG_STRING, &arg_transparent, "Take every connection as one to this", "HOST:PORT" },
   { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
   { NULL },
@@ -135,7 +135,7 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   if (arg_ca != NULL && !g_file_set_contents (arg_ca, creel_ca_get_certificate (ca), -1, &error))
     g_error ("%s", error->message);
-  if (arg_audit != NULL)
+  if (arg_audit != NULL && !g_file_test (arg_audit, G_FILE_TEST_EXISTS))
     open_journal ();
   g_autoptr (CreelAudit) audit = creel_audit_new ("try", arg_audit);
   g_autoptr (CreelProxy) proxy = creel_proxy_new ("try", ca, audit);
@@ -146,6 +146,7 @@ main (int argc, char **argv)
   creel_proxy_set_secret_func (proxy, provide, NULL);
 
   g_autoptr (GSocketAddress) address = g_inet_socket_address_new (loopback, (guint16) arg_port);
+  g_socket_listener_set_backlog (G_SOCKET_LISTENER (service), 4096);
   if (!g_socket_listener_add_address (G_SOCKET_LISTENER (service), address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_TCP, NULL,
                                       NULL, &error))
     g_error ("%s", error->message);
