@@ -209,6 +209,9 @@ on_progress (gpointer user_data, const CreelWorkerLines *lines)
 
   if (total == 0 && lines->done <= self->estimate)
     total = self->estimate;
+  /* an index comes before what it leads to */
+  for (guint i = 0; lines->digests[0] != NULL && i < self->waiters->len; i++)
+    creel_job_set_digest (nth_job (self, i), lines->digests[g_strv_length (lines->digests) - 1]);
   creel_image_job_set_progress (self, lines->phase, lines->done, total);
 }
 

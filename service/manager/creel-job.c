@@ -20,6 +20,7 @@ struct _CreelJob
   const char *operation;
   char *target;
   char *phase;
+  char *digest;
   guint64 done, total;
   void (*cancel) (gpointer user_data);
   gpointer user_data;
@@ -39,6 +40,7 @@ creel_job_new (CreelDaemon *daemon, uid_t owner, const char *operation, const ch
   job->operation = operation;
   job->target = g_strdup (target);
   job->phase = g_strdup ("");
+  job->digest = g_strdup ("");
   job->cancel = cancel;
   job->user_data = user_data;
   g_hash_table_insert (daemon->jobs, g_strdup (job->key), job);
@@ -53,6 +55,7 @@ creel_job_free (CreelJob *job)
   g_free (job->starter);
   g_free (job->target);
   g_free (job->phase);
+  g_free (job->digest);
   g_free (job);
 }
 
@@ -132,6 +135,7 @@ creel_job_get_properties (CreelJob *job)
   g_variant_builder_add (&b, "{sv}", "Owner", g_variant_new_uint32 (job->owner));
   g_variant_builder_add (&b, "{sv}", "Phase", g_variant_new_string (job->phase));
   g_variant_builder_add (&b, "{sv}", "Progress", g_variant_new ("(tt)", job->done, job->total));
+  g_variant_builder_add (&b, "{sv}", "Digest", g_variant_new_string (job->digest));
   return g_variant_builder_end (&b);
 }
 
@@ -149,6 +153,13 @@ creel_job_count (CreelDaemon *daemon, uid_t owner)
 }
 
 void
+creel_job_set_digest (CreelJob *job, const char *digest)
+{
+  g_free (job->digest);
+  job->digest = g_strdup (digest);
+}
+
+void
 creel_job_set_progress (CreelJob *job, const char *phase, guint64 done, guint64 total)
 {
   GVariantBuilder changed;
@@ -160,6 +171,7 @@ creel_job_set_progress (CreelJob *job, const char *phase, guint64 done, guint64 
   g_variant_builder_init (&changed, G_VARIANT_TYPE ("a{sv}"));
   g_variant_builder_add (&changed, "{sv}", "Phase", g_variant_new_string (phase));
   g_variant_builder_add (&changed, "{sv}", "Progress", g_variant_new ("(tt)", done, total));
+  g_variant_builder_add (&changed, "{sv}", "Digest", g_variant_new_string (job->digest));
   emit (job, job->path, "org.freedesktop.DBus.Properties", "PropertiesChanged", g_variant_new ("(sa{sv}as)", INTERFACE, &changed, NULL));
 }
 

@@ -18,6 +18,8 @@ gboolean creel_job_cancel_of (CreelDaemon *daemon, const char *path, const char 
 void creel_job_cancel_all_of (CreelDaemon *daemon, const char *starter);
 GVariant *creel_job_get_properties (CreelJob *job);
 guint creel_job_count (CreelDaemon *daemon, uid_t owner);
+/* Is told with the next progress. */
+void creel_job_set_digest (CreelJob *job, const char *digest);
 void creel_job_set_progress (CreelJob *job, const char *phase, guint64 done, guint64 total);
 /* Says JobRemoved and frees the job. details: floating a{sv} or NULL. */
 void creel_job_finish (CreelJob *job, const GError *error, GVariant *details);

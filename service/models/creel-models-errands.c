@@ -138,13 +138,15 @@ on_properties_changed (GDBusConnection *connection, const char *sender, const ch
   CreelModelsErrands *errands = user_data;
   CreelModelsErrand *errand = g_hash_table_lookup (errands->jobs, path);
   g_autoptr (GVariant) changed = NULL;
+  const char *digest = "";
   guint64 done, total;
 
   if (errand == NULL || !g_variant_is_of_type (parameters, G_VARIANT_TYPE ("(sa{sv}as)")))
     return;
   changed = g_variant_get_child_value (parameters, 1);
+  g_variant_lookup (changed, "Digest", "&s", &digest);
   if (g_variant_lookup (changed, "Progress", "(tt)", &done, &total))
-    errand->funcs.progress (done, total, errand->user_data);
+    errand->funcs.progress (done, total, digest, errand->user_data);
 }
 
 /* It knows its jobs no more. */

@@ -10,8 +10,8 @@ typedef struct _CreelModelsErrand CreelModelsErrand;
 
 typedef struct
 {
-  /* bytes; total 0: not known */
-  void (*progress) (guint64 done, guint64 total, gpointer user_data);
+  /* bytes; total 0: not known; digest: of the manifest, "" while it is not known */
+  void (*progress) (guint64 done, guint64 total, const char *digest, gpointer user_data);
   /* The errand is gone with the return. error: NULL when it is done; its message is for people. */
   void (*ended) (const GError *error, gpointer user_data);
 } CreelModelsErrandFuncs;

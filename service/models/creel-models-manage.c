@@ -67,7 +67,7 @@ begin_lines (CreelModelsManage *manage)
 }
 
 static void
-on_progress (guint64 done, guint64 total, gpointer user_data)
+on_progress (guint64 done, guint64 total, const char *digest, gpointer user_data)
 {
   CreelModelsManage *manage = user_data;
 
@@ -75,7 +75,7 @@ on_progress (guint64 done, guint64 total, gpointer user_data)
   if (!manage->order.stream || (done == 0 && total == 0) || !creel_endpoint_has_room (manage->client))
     return;
   begin_lines (manage);
-  write_line (manage, creel_models_lines_format_progress (manage->lines, manage->operation, manage->order.model, done, total));
+  write_line (manage, creel_models_lines_format_progress (manage->lines, manage->operation, manage->order.model, done, total, digest));
 }
 
 static void

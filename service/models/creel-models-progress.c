@@ -48,7 +48,8 @@ make_docker (CreelModelsOperation operation, const char *type, const char *messa
 }
 
 char *
-creel_models_lines_format_progress (CreelModelsLines lines, CreelModelsOperation operation, const char *model, guint64 done, guint64 total)
+creel_models_lines_format_progress (CreelModelsLines lines, CreelModelsOperation operation, const char *model, guint64 done, guint64 total,
+                                    const char *digest)
 {
   g_autofree char *message = g_strdup_printf ("%s: %.2f MB", operation == CREEL_MODELS_PUSH ? "Uploaded" : "Downloaded", (double) done / 1024 / 1024);
   g_autofree char *status = g_strdup_printf ("%s %s", operation == CREEL_MODELS_PUSH ? "pushing" : "pulling", model);
@@ -60,6 +61,8 @@ creel_models_lines_format_progress (CreelModelsLines lines, CreelModelsOperation
     {
       object = json_object_new ();
       json_object_set_string_member (object, "status", status);
+      if (*digest != '\0')
+        json_object_set_string_member (object, "digest", digest);
       json_object_set_int_member (object, "total", (gint64) MIN (total, G_MAXINT64));
       json_object_set_int_member (object, "completed", (gint64) MIN (done, G_MAXINT64));
       return format_line (object);
@@ -69,7 +72,7 @@ creel_models_lines_format_progress (CreelModelsLines lines, CreelModelsOperation
   json_object_set_int_member (object, "pulled", (gint64) MIN (done, G_MAXINT64));
   /* Docker's command line draws one bar for each layer; here is one for all */
   layer = json_object_new ();
-  json_object_set_string_member (layer, "id", "model");
+  json_object_set_string_member (layer, "id", *digest != '\0' ? digest : "model");
   json_object_set_int_member (layer, "size", (gint64) MIN (total, G_MAXINT64));
   json_object_set_int_member (layer, "current", (gint64) MIN (done, G_MAXINT64));
   json_object_set_object_member (object, "layer", layer);

@@ -16,8 +16,9 @@ typedef enum
 CreelModelsLines creel_models_lines_choose (CreelModelsForm form, const char *accept);
 /* Static. */
 const char *creel_models_lines_get_type (CreelModelsLines lines, gboolean stream);
-/* A line about a pull or a push; bytes, total 0: not known. */
-char *creel_models_lines_format_progress (CreelModelsLines lines, CreelModelsOperation operation, const char *model, guint64 done, guint64 total);
+/* A line about a pull or a push; bytes, total 0: not known; digest "": not known. */
+char *creel_models_lines_format_progress (CreelModelsLines lines, CreelModelsOperation operation, const char *model, guint64 done, guint64 total,
+                                          const char *digest);
 /* The last line; error NULL: it is done. */
 char *creel_models_lines_format_end (CreelModelsLines lines, CreelModelsOperation operation, const char *model, const char *error);
 

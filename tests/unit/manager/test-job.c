@@ -8,6 +8,7 @@ typedef struct
 {
   GDBusConnection *connection;
   guint progress, removed;
+  char *digest;
 } Listener;
 
 static guint cancelled;
@@ -23,6 +24,13 @@ on_signal (GDBusConnection *connection, const char *sender, const char *path, co
 {
   Listener *listener = user_data;
 
+  if (g_str_equal (name, "PropertiesChanged"))
+    {
+      g_autoptr (GVariant) changed = g_variant_get_child_value (parameters, 1);
+
+      g_clear_pointer (&listener->digest, g_free);
+      g_assert_true (g_variant_lookup (changed, "Digest", "s", &listener->digest));
+    }
   listener->progress += g_str_equal (name, "PropertiesChanged");
   listener->removed += g_str_equal (name, "JobRemoved");
 }
@@ -82,6 +90,7 @@ test_starter (void)
 
   job = begin (&daemon, names[0]);
   path = g_strdup (creel_job_get_path (job));
+  creel_job_set_digest (job, "sha256:abc");
   creel_job_set_progress (job, "fetching", 1, 2);
   g_assert_false (creel_job_cancel_of (&daemon, path, names[2]));
   g_assert_false (creel_job_cancel_of (&daemon, "/org/creel/Creel1/job/9", names[0]));
@@ -94,6 +103,7 @@ test_starter (void)
     {
       run_until (&listeners[i].removed, 1);
       g_assert_cmpuint (listeners[i].progress, ==, 1);
+      g_assert_cmpstr (listeners[i].digest, ==, "sha256:abc");
     }
   g_assert_cmpuint (listeners[2].progress + listeners[2].removed, ==, 0);
 
@@ -119,6 +129,7 @@ test_starter (void)
     {
       g_dbus_connection_close_sync (listeners[i].connection, NULL, NULL);
       g_object_unref (listeners[i].connection);
+      g_free (listeners[i].digest);
     }
   g_dbus_connection_close_sync (daemon.bus, NULL, NULL);
   g_object_unref (daemon.bus);

@@ -253,12 +253,13 @@ manage (FakeEngines *fake, GVariant *parameters, GDBusMethodInvocation *invocati
 }
 
 void
-fake_engines_job_progress (FakeEngines *fake, const char *job, guint64 done, guint64 total)
+fake_engines_job_progress (FakeEngines *fake, const char *job, guint64 done, guint64 total, const char *digest)
 {
   g_auto (GVariantDict) dict = G_VARIANT_DICT_INIT (NULL);
 
   g_variant_dict_insert (&dict, "Phase", "s", "fetching");
   g_variant_dict_insert (&dict, "Progress", "(tt)", done, total);
+  g_variant_dict_insert (&dict, "Digest", "s", digest);
   g_dbus_connection_emit_signal (fake->connection, fake->front, job, "org.freedesktop.DBus.Properties", "PropertiesChanged",
                                  g_variant_new ("(s@a{sv}as)", CREEL_BUS_NAME ".Job", g_variant_dict_end (&dict), NULL), NULL);
 }

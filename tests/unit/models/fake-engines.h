@@ -81,7 +81,7 @@ void fake_engines_run (FakeEngines *fake, const char *id);
 void fake_engines_die (FakeEngines *fake, const char *id, gboolean say_so);
 void fake_engines_change (FakeEngines *fake);
 void fake_engines_release (FakeEngines *fake);
-void fake_engines_job_progress (FakeEngines *fake, const char *job, guint64 done, guint64 total);
+void fake_engines_job_progress (FakeEngines *fake, const char *job, guint64 done, guint64 total, const char *digest);
 /* error: name and text, "|" between; NULL: it is done */
 void fake_engines_job_end (FakeEngines *fake, const char *job, const char *error);
 EngineRequest *fake_engines_get_request (FakeEngines *fake, guint i);

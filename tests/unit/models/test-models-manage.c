@@ -329,11 +329,11 @@ test_progress (Fixture *f, gconstpointer unused)
   f->fake->manage_job = JOB;
   ask (client, "POST /models/create", "Accept: */*\r\n", "{\"from\":\"ai/x\"}");
   expect_call (f, "PullModel ('ai/x', {})");
-  fake_engines_job_progress (f->fake, JOB, 0, 0);
-  fake_engines_job_progress (f->fake, "/org/creel/Creel1/job/8", 9, 9);
-  fake_engines_job_progress (f->fake, JOB, MIB, 4 * MIB);
+  fake_engines_job_progress (f->fake, JOB, 0, 0, "");
+  fake_engines_job_progress (f->fake, "/org/creel/Creel1/job/8", 9, 9, "");
+  fake_engines_job_progress (f->fake, JOB, MIB, 4 * MIB, "sha256:abc");
   EXPECT (client, "{\"type\":\"progress\",\"message\":\"Downloaded: 1.00 MB\",\"model\":\"ai/x\",\"mode\":\"pull\",\"total\":4194304,\"pulled\":1048576,"
-                  "\"layer\":{\"id\":\"model\",\"size\":4194304,\"current\":1048576}}\n\r\n");
+                  "\"layer\":{\"id\":\"sha256:abc\",\"size\":4194304,\"current\":1048576}}\n\r\n");
   g_assert_true (g_str_has_prefix (client->got->str, "HTTP/1.1 200 OK\r\nCache-Control: no-cache\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"));
   fake_engines_job_end (f->fake, JOB, NULL);
   EXPECT (client, "{\"type\":\"success\",\"message\":\"Model pulled successfully\",\"model\":\"ai/x\",\"mode\":\"pull\"}\n\r\n0\r\n\r\n");
@@ -342,7 +342,7 @@ test_progress (Fixture *f, gconstpointer unused)
   ask (client, "POST /models/create", "Accept: text/plain\r\n", "{\"from\":\"ai/x\"}");
   WAIT_FOR (f->fake->managed->len == 2);
   run_for (20);
-  fake_engines_job_progress (f->fake, JOB, 2 * MIB, 4 * MIB);
+  fake_engines_job_progress (f->fake, JOB, 2 * MIB, 4 * MIB, "");
   EXPECT (client, "Downloaded: 2.00 MB\n");
   g_assert_true (has (client, "Content-Type: text/plain; charset=utf-8\r\n"));
   fake_engines_job_end (f->fake, JOB, CREEL_ERROR_PREFIX "NoSpace|Full");
@@ -360,17 +360,19 @@ test_progress (Fixture *f, gconstpointer unused)
   say (old, "POST /api/push HTTP/1.0\r\nConnection: keep-alive\r\nContent-Length: 16\r\n\r\n{\"model\":\"ai/a\"}");
   WAIT_FOR (f->fake->managed->len == 4);
   run_for (20);
-  fake_engines_job_progress (f->fake, JOB, 1, 2);
+  fake_engines_job_progress (f->fake, JOB, 1, 2, "");
+  fake_engines_job_progress (f->fake, JOB, 2, 2, "sha256:abc");
   fake_engines_job_end (f->fake, JOB, NULL);
   WAIT_FOR (old->eof);
-  g_assert_true (g_str_has_suffix (old->got->str, "Connection: close\r\n\r\n{\"status\":\"pushing ai/a\",\"total\":2,\"completed\":1}\n{\"status\":\"success\"}\n"));
+  g_assert_true (g_str_has_suffix (old->got->str, "Connection: close\r\n\r\n{\"status\":\"pushing ai/a\",\"total\":2,\"completed\":1}\n"
+                                                  "{\"status\":\"pushing ai/a\",\"digest\":\"sha256:abc\",\"total\":2,\"completed\":2}\n{\"status\":\"success\"}\n"));
   g_assert_true (has (old, "Content-Type: application/x-ndjson\r\n"));
 
   /* one answer for those who want one */
   ask (client, "POST /api/pull", "", "{\"model\":\"ai/x\",\"stream\":false}");
   WAIT_FOR (f->fake->managed->len == 5);
   run_for (20);
-  fake_engines_job_progress (f->fake, JOB, 1, 2);
+  fake_engines_job_progress (f->fake, JOB, 1, 2, "");
   fake_engines_job_end (f->fake, JOB, NULL);
   EXPECT (client, "\r\n\r\n{\"status\":\"success\"}\n");
   g_assert_true (has (client, "Content-Length: 21\r\n"));
@@ -388,12 +390,12 @@ test_hang_up (Fixture *f, gconstpointer unused)
   ask (client, "POST /models/create", "", "{\"from\":\"ai/x\"}");
   WAIT_FOR (managed->len == 1);
   run_for (20);
-  fake_engines_job_progress (f->fake, JOB, 1, 2);
+  fake_engines_job_progress (f->fake, JOB, 1, 2, "");
   EXPECT (client, "progress");
   client_free (client);
   WAIT_FOR (managed->len == 2);
   g_assert_cmpstr (managed->pdata[1], ==, "CancelJob " JOB);
-  fake_engines_job_progress (f->fake, JOB, 2, 2);
+  fake_engines_job_progress (f->fake, JOB, 2, 2, "");
   fake_engines_job_end (f->fake, JOB, CREEL_ERROR_PREFIX "Cancelled|Cancelled");
 
   /* before creeld has said which job it is */
@@ -428,7 +430,7 @@ test_creeld_goes (Fixture *f, gconstpointer unused)
   ask (client, "POST /models/create", "", "{\"from\":\"ai/x\"}");
   WAIT_FOR (f->fake->managed->len == 1);
   run_for (20);
-  fake_engines_job_progress (f->fake, JOB, 1, 2);
+  fake_engines_job_progress (f->fake, JOB, 1, 2, "");
   EXPECT (client, "progress");
   fake_engines_drop_name (f->fake);
   EXPECT (client, "{\"type\":\"error\",\"message\":\"creeld, which keeps the models, ended; try again\",\"model\":\"ai/x\",\"mode\":\"pull\"}\n\r\n0\r\n\r\n");
@@ -468,7 +470,7 @@ test_slow_reader (Fixture *f, gconstpointer unused)
   run_for (20);
   for (guint i = 1; i <= 40000; i++)
     {
-      fake_engines_job_progress (f->fake, JOB, i, 40000);
+      fake_engines_job_progress (f->fake, JOB, i, 40000, "");
       if (i % 500 == 0)
         while (g_main_context_iteration (NULL, FALSE))
           ;
