@@ -118,10 +118,44 @@ take_context (JsonNode *node, GVariantDict *options, GError **error)
   return TRUE;
 }
 
+/* raw-runtime-flags: a command line. The words of those that may be given have neither blanks nor quotes in them. */
+static char **
+split_flags (const char *line)
+{
+  g_auto (GStrv) parts = g_strsplit (line, " ", -1);
+  g_autoptr (GStrvBuilder) words = g_strv_builder_new ();
+
+  for (char **part = parts; *part != NULL; part++)
+    if (**part != '\0')
+      g_strv_builder_add (words, *part);
+  return g_strv_builder_end (words);
+}
+
 static gboolean
-take_setting (const char *member, JsonNode *node, GVariantDict *options, GError **error)
+take_flags (JsonObject *object, const char *member, GVariantDict *options, GError **error)
 {
   g_auto (GStrv) flags = NULL;
+  const char *line = creel_models_json_get_string (object, member);
+
+  if (g_variant_dict_contains (options, "engine-flags"))
+    return refuse (error, "\"runtime-flags\" and \"raw-runtime-flags\" say the same");
+  if (g_str_equal (member, "raw-runtime-flags"))
+    {
+      if (!check_name (member, line, error))
+        return FALSE;
+      flags = split_flags (line);
+    }
+  else if (!take_strings (json_object_get_member (object, member), member, CREEL_MODELS_ORDER_MODELS_MAX, &flags, error))
+    return FALSE;
+  /* which flags there are creeld knows */
+  g_variant_dict_insert (options, "engine-flags", "^as", flags);
+  return TRUE;
+}
+
+static gboolean
+take_setting (JsonObject *object, const char *member, GVariantDict *options, GError **error)
+{
+  JsonNode *node = json_object_get_member (object, member);
 
   if (g_str_equal (member, "model") || g_str_equal (member, "mode") || JSON_NODE_HOLDS_NULL (node))
     return TRUE;
@@ -129,13 +163,9 @@ take_setting (const char *member, JsonNode *node, GVariantDict *options, GError 
     return take_context (node, options, error);
   if (g_str_equal (member, "keep_alive"))
     return take_keep_alive (node, options, error);
-  if (!g_str_equal (member, "runtime-flags"))
-    return refuse (error, "\"%.64s\" is nothing that can be configured", member);
-  /* which flags there are creeld knows */
-  if (!take_strings (node, member, CREEL_MODELS_ORDER_MODELS_MAX, &flags, error))
-    return FALSE;
-  g_variant_dict_insert (options, "engine-flags", "^as", flags);
-  return TRUE;
+  if (g_str_equal (member, "runtime-flags") || g_str_equal (member, "raw-runtime-flags"))
+    return take_flags (object, member, options, error);
+  return refuse (error, "\"%.64s\" is nothing that can be configured", member);
 }
 
 static void
@@ -153,7 +183,7 @@ parse_configure (JsonObject *object, CreelModelsOrder *order, GError **error)
   if (!take_name (object, "model", NULL, &order->model, error))
     return FALSE;
   for (GList *link = members; link != NULL; link = link->next)
-    if (!take_setting (link->data, json_object_get_member (object, link->data), &options, error))
+    if (!take_setting (object, link->data, &options, error))
       return FALSE;
   order->method = "ConfigureModel";
   add_call (order, g_variant_new ("(s@a{sv})", order->model, g_variant_dict_end (&options)));
