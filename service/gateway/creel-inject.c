@@ -63,15 +63,6 @@ strip_target (const CreelCredential *credential, CreelHttpHead *head)
   head->target = g_string_free (g_steal_pointer (&kept), FALSE);
 }
 
-static gboolean
-names_are_alike (const char *a, const char *b)
-{
-  for (; *a != '\0' && *b != '\0'; a++, b++)
-    if (g_ascii_tolower (*a == '_' ? '-' : *a) != g_ascii_tolower (*b == '_' ? '-' : *b))
-      return FALSE;
-  return *a == *b;
-}
-
 /* CGI and its heirs take X_Api_Key for X-Api-Key. */
 static void
 strip_header (CreelHttpHead *head, const char *name)
@@ -82,7 +73,7 @@ strip_header (CreelHttpHead *head, const char *name)
 
   soup_message_headers_iter_init (&iter, head->headers);
   while (soup_message_headers_iter_next (&iter, &there, &value))
-    if (names_are_alike (there, name))
+    if (creel_http_name_is_like (there, strlen (there), name))
       g_ptr_array_add (alike, g_strdup (there));
   for (guint i = 0; i < alike->len; i++)
     soup_message_headers_remove (head->headers, alike->pdata[i]);

@@ -80,16 +80,21 @@ name_is (const char *line, gsize size, const char *name)
   return size == strlen (name) && g_ascii_strncasecmp (line, name, size) == 0;
 }
 
-/* CGI and its heirs read Content_Length and Content-Length alike; nobody else sends the one with the underscore */
+gboolean
+creel_http_name_is_like (const char *name, gsize size, const char *other)
+{
+  for (; size > 0 && *other != '\0'; name++, other++, size--)
+    if (g_ascii_tolower (*name == '_' ? '-' : *name) != g_ascii_tolower (*other == '_' ? '-' : *other))
+      return FALSE;
+  return size == 0 && *other == '\0';
+}
+
+/* nobody else sends the one with the underscore */
 static gboolean
 is_framing_in_disguise (const char *line, gsize size)
 {
-  g_autofree char *name = NULL;
-
-  if (memchr (line, '_', size) == NULL)
-    return FALSE;
-  name = g_strdelimit (g_strndup (line, size), "_", '-');
-  return name_is (name, size, "Content-Length") || name_is (name, size, "Transfer-Encoding");
+  return memchr (line, '_', size) != NULL &&
+         (creel_http_name_is_like (line, size, "Content-Length") || creel_http_name_is_like (line, size, "Transfer-Encoding"));
 }
 
 static const char *
@@ -267,30 +272,48 @@ creel_http_head_has_token (const CreelHttpHead *head, const char *name, const ch
   return soup_message_headers_header_contains (head->headers, name, token);
 }
 
+static gboolean
+is_for_one_hop (const char *name)
+{
+  static const char *const hop[] = {
+    "Connection", "Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "HTTP2-Settings", "Alt-Svc", "Alternate-Protocol",
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (hop); i++)
+    if (g_ascii_strcasecmp (hop[i], name) == 0)
+      return TRUE;
+  /* "Proxy" alone too: CGI makes HTTP_PROXY of it, which programs there believe */
+  return g_ascii_strncasecmp (name, "Proxy", 5) == 0 && (name[5] == '\0' || name[5] == '-' || name[5] == '_');
+}
+
+/* nobody can make us drop what others rely on */
+static gboolean
+is_kept (const char *name)
+{
+  static const char *const kept[] = { "Host", "Authorization", "Cookie", "Range", "Accept-Encoding" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (kept); i++)
+    if (g_ascii_strcasecmp (kept[i], name) == 0)
+      return TRUE;
+  return g_ascii_strncasecmp (name, "Content-", 8) == 0;
+}
+
 void
 creel_http_head_remove_hop_by_hop (CreelHttpHead *head)
 {
-  static const char *const hop[] = {
-    "Connection", "Keep-Alive", "Proxy-Connection", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Authentication-Info",
-    "TE", "Trailer", "Transfer-Encoding", "Upgrade", "Expect", "HTTP2-Settings", "Alt-Svc", "Alternate-Protocol",
-  };
-  /* a client cannot make us drop what others rely on */
-  static const char *const kept[] = { "Host", "Content-Length", "Content-Type", "Authorization", "Cookie", "Range", NULL };
-  g_autofree char *connection = g_strdup (soup_message_headers_get_list (head->headers, "Connection"));
+  const char *connection = soup_message_headers_get_list (head->headers, "Connection");
   GSList *names = connection != NULL ? soup_header_parse_list (connection) : NULL;
+  SoupMessageHeadersIter iter;
+  const char *name, *value;
 
-  for (GSList *name = names; name != NULL; name = name->next)
-    {
-      gboolean keep = FALSE;
-
-      for (guint i = 0; kept[i] != NULL; i++)
-        keep |= g_ascii_strcasecmp (kept[i], name->data) == 0;
-      if (!keep && creel_http_is_token (name->data))
-        soup_message_headers_remove (head->headers, name->data);
-    }
+  soup_message_headers_iter_init (&iter, head->headers);
+  while (soup_message_headers_iter_next (&iter, &name, &value))
+    if (is_for_one_hop (name))
+      names = g_slist_prepend (names, g_strdup (name));
+  for (GSList *link = names; link != NULL; link = link->next)
+    if (!is_kept (link->data) && creel_http_is_token (link->data))
+      soup_message_headers_remove (head->headers, link->data);
   soup_header_free_list (names);
-  for (guint i = 0; i < G_N_ELEMENTS (hop); i++)
-    soup_message_headers_remove (head->headers, hop[i]);
 }
 
 void
