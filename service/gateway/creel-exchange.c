@@ -8,7 +8,7 @@
 #include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-refusal.h"
-#include "creel-scrub.h"
+#include "creel-response.h"
 #include "creel-tunnel.h"
 
 /* kept connections older than this may be dead already; requests that cannot be repeated get a new one */
@@ -36,7 +36,9 @@ struct _CreelExchange
   CreelHttpBody request_body, response_body;
   gboolean request_ended, request_started, reused, announced;
   guint status;
-  gboolean response_started, response_chunked, response_ended, upstream_keeps, guest_keeps;
+  gsize interim; /* bytes of answers before the final one */
+  CreelResponse response;
+  gboolean response_started, response_ended;
   GString *refusal; /* to be sent when it is in the journal */
   CreelTunnel *tunnel;
   gboolean finished;
@@ -185,31 +187,6 @@ move_request_body (CreelExchange *exchange)
 }
 
 static void
-scrub_headers (CreelExchange *exchange, CreelHttpHead *head)
-{
-  g_autoptr (GPtrArray) fields = g_ptr_array_new_with_free_func (g_free);
-  SoupMessageHeadersIter iter;
-  const char *name, *value;
-  gboolean dirty = FALSE;
-
-  soup_message_headers_iter_init (&iter, head->headers);
-  while (soup_message_headers_iter_next (&iter, &name, &value))
-    {
-      char *clean_name = creel_scrub_text (exchange->scrub, name);
-      char *clean = creel_scrub_text (exchange->scrub, value);
-
-      dirty |= clean != NULL || clean_name != NULL;
-      g_ptr_array_add (fields, clean_name != NULL ? clean_name : g_strdup (name));
-      g_ptr_array_add (fields, clean != NULL ? clean : g_strdup (value));
-    }
-  if (!dirty)
-    return;
-  soup_message_headers_clear (head->headers);
-  for (guint i = 0; i < fields->len; i += 2)
-    soup_message_headers_append (head->headers, fields->pdata[i], fields->pdata[i + 1]);
-}
-
-static void
 on_tunnel_end (gpointer user_data)
 {
   finish (user_data, CREEL_EXCHANGE_ABORT);
@@ -219,62 +196,21 @@ on_tunnel_end (gpointer user_data)
 static gboolean
 start_response (CreelExchange *exchange, CreelHttpHead *head)
 {
-  CreelRequest *request = exchange->request;
-  gboolean upgrade = head->status == 101;
-  CreelBodyKind kind = CREEL_BODY_NONE;
-  guint64 length = 0;
-  const char *why = creel_http_head_get_framing (head, request->head->method, &kind, &length);
-  const char *coding = soup_message_headers_get_list (head->headers, "Content-Encoding");
-  g_autoptr (GString) text = g_string_new (NULL);
+  CreelResponse *response = &exchange->response;
+  const char *message = NULL;
+  const char *reason = creel_response_resolve (head, exchange->request, exchange->scrub != NULL, response, &message);
 
-  if (why != NULL)
+  if (reason != NULL)
     {
-      refuse (exchange, CREEL_REASON_UPSTREAM, why);
+      refuse (exchange, reason, message);
       return FALSE;
     }
-  if (upgrade && (!request->wants_websocket || g_ascii_strcasecmp (soup_message_headers_get_list (head->headers, "Upgrade") ?: "", "websocket") != 0))
-    {
-      refuse (exchange, CREEL_REASON_UPSTREAM, "The server switched to a protocol that nobody asked for");
-      return FALSE;
-    }
-  if (exchange->scrub != NULL)
-    {
-      if (coding != NULL && g_ascii_strcasecmp (coding, "identity") != 0 && kind != CREEL_BODY_NONE)
-        {
-          refuse (exchange, CREEL_REASON_LEAK, "The response is compressed although the key could hide in it");
-          return FALSE;
-        }
-      scrub_headers (exchange, head);
-    }
-
-  exchange->status = head->status;
-  exchange->upstream_keeps = head->minor_version == 1 && kind != CREEL_BODY_EOF && !upgrade &&
-                             !creel_http_head_has_token (head, "Connection", "close");
-  exchange->response_chunked = (kind == CREEL_BODY_CHUNKED || kind == CREEL_BODY_EOF) && request->head->minor_version == 1;
-  exchange->guest_keeps = request->keep_alive && !upgrade;
-  g_autofree char *content_length = g_strdup (soup_message_headers_get_list (head->headers, "Content-Length"));
-  creel_http_head_remove_hop_by_hop (head);
-  if (exchange->response_chunked || head->status == 204)
-    content_length = (g_free (content_length), NULL);
-  soup_message_headers_remove (head->headers, "Content-Length");
-  soup_message_headers_remove (head->headers, CREEL_DENIED_HEADER);
-
-  g_autofree char *reason = exchange->scrub != NULL ? creel_scrub_text (exchange->scrub, head->reason) : NULL;
-  g_string_printf (text, "HTTP/1.1 %u %s\r\n", head->status, reason != NULL ? reason : head->reason);
-  creel_http_head_format_fields (head, text);
-  if (content_length != NULL)
-    g_string_append_printf (text, "Content-Length: %s\r\n", content_length);
-  if (exchange->response_chunked)
-    g_string_append (text, "Transfer-Encoding: chunked\r\n");
-  if (upgrade)
-    g_string_append (text, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
-  else if (!exchange->guest_keeps)
-    g_string_append (text, "Connection: close\r\n");
-  g_string_append (text, "\r\n");
+  g_autoptr (GString) text = creel_response_format (response, head, exchange->scrub);
+  exchange->status = response->status;
   exchange->response_started = TRUE;
   creel_endpoint_write (exchange->guest, text->str, text->len);
-  creel_http_body_init (&exchange->response_body, kind, length);
-  if (upgrade)
+  creel_http_body_init (&exchange->response_body, response->body_kind, response->body_length);
+  if (response->upgrade)
     {
       creel_endpoint_flush (exchange->guest);
       exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->scrub, on_tunnel_end, exchange);
@@ -316,6 +252,12 @@ read_response_head (CreelExchange *exchange)
       creel_endpoint_consume (exchange->upstream, used);
       if (head->status >= 200 || head->status == 101)
         return start_response (exchange, head);
+      exchange->interim += used;
+      if (exchange->interim > CREEL_HTTP_HEAD_MAX)
+        {
+          refuse (exchange, CREEL_REASON_UPSTREAM, "The server does not come to its answer");
+          return FALSE;
+        }
     }
 }
 
@@ -326,10 +268,10 @@ write_payload (CreelExchange *exchange, const guint8 *data, gsize size)
 
   if (size == 0)
     return;
-  if (exchange->response_chunked)
+  if (exchange->response.chunked)
     creel_endpoint_write (exchange->guest, line, (gsize) g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", size));
   creel_endpoint_write (exchange->guest, data, size);
-  if (exchange->response_chunked)
+  if (exchange->response.chunked)
     creel_endpoint_write (exchange->guest, "\r\n", 2);
 }
 
@@ -377,7 +319,7 @@ move_response_body (CreelExchange *exchange)
           creel_scrub_finish (exchange->scrub, rest);
           write_payload (exchange, rest->data, rest->len);
         }
-      if (exchange->response_chunked)
+      if (exchange->response.chunked)
         creel_endpoint_write (exchange->guest, "0\r\n\r\n", 5);
     }
   return TRUE;
@@ -389,7 +331,7 @@ complete (CreelExchange *exchange)
   gsize left;
 
   creel_endpoint_peek (exchange->upstream, &left);
-  if (exchange->upstream_keeps && exchange->request_ended && left == 0 &&
+  if (exchange->response.upstream_keeps && exchange->request_ended && left == 0 &&
       creel_endpoint_get_pending (exchange->upstream) == 0 && !creel_endpoint_at_eof (exchange->upstream))
     {
       creel_endpoint_set_func (exchange->upstream, NULL, NULL);
@@ -400,7 +342,18 @@ complete (CreelExchange *exchange)
   else
     drop_upstream (exchange);
   creel_endpoint_flush (exchange->guest);
-  finish (exchange, exchange->guest_keeps && exchange->request_ended ? CREEL_EXCHANGE_KEEP : CREEL_EXCHANGE_CLOSE);
+  finish (exchange, exchange->response.guest_keeps && exchange->request_ended ? CREEL_EXCHANGE_KEEP : CREEL_EXCHANGE_CLOSE);
+}
+
+/* nothing of the body is left and nothing will come */
+static gboolean
+has_no_end (CreelExchange *exchange)
+{
+  gsize left;
+
+  creel_endpoint_peek (exchange->guest, &left);
+  return creel_endpoint_has_failed (exchange->guest) ||
+         (left == 0 && creel_endpoint_at_eof (exchange->guest) && !exchange->request_body.done);
 }
 
 static void
@@ -408,22 +361,13 @@ step (CreelEndpoint *endpoint, gpointer user_data)
 {
   CreelExchange *exchange = user_data;
 
-  if (creel_endpoint_has_failed (exchange->guest) ||
-      (creel_endpoint_at_eof (exchange->guest) && !exchange->request_body.done))
-    {
-      gsize left;
-
-      creel_endpoint_peek (exchange->guest, &left);
-      if (left == 0 || creel_endpoint_has_failed (exchange->guest))
-        {
-          finish (exchange, CREEL_EXCHANGE_ABORT);
-          return;
-        }
-    }
-  if (exchange->upstream == NULL)
-    return;
-  if (!exchange->response_ended)
+  if (exchange->upstream != NULL && !exchange->response_ended && !has_no_end (exchange))
     move_request_body (exchange);
+  if (has_no_end (exchange))
+    {
+      finish (exchange, CREEL_EXCHANGE_ABORT);
+      return;
+    }
   if (exchange->upstream == NULL)
     return;
   creel_endpoint_flush (exchange->upstream);
@@ -588,7 +532,7 @@ begin (CreelExchange *exchange)
     {
       g_autofree char *message =
           g_str_equal (decision->reason, CREEL_REASON_MALFORMED)
-              ? g_strdup ("The path can be read in two ways and a rule depends on it")
+              ? g_strdup ("The path or the method can be read in two ways and a rule depends on it")
           : decision->rule != NULL && decision->verdict == CREEL_VERDICT_DENY
               ? g_strdup_printf ("The rule “%s” denies it", decision->rule)
               : g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s",
