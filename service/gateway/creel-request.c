@@ -5,6 +5,9 @@
 
 #include "creel-rule.h"
 
+/* of one request; nobody needs two */
+#define METHODS_MAX 8
+
 void
 creel_request_free (CreelRequest *request)
 {
@@ -139,30 +142,118 @@ creel_request_resolve (CreelHttpHead *head, const CreelRequestContext *context, 
   return NULL;
 }
 
+static gboolean
+is_one_of (const char *name, const char *const *others)
+{
+  for (; *others != NULL; others++)
+    if (creel_http_name_is_like (name, strlen (name), *others))
+      return TRUE;
+  return FALSE;
+}
+
+/* "delete, GET": each in capitals, as frameworks make them; what is no method, or one too many, is "" */
+static void
+add_methods (GPtrArray *methods, const char *text)
+{
+  g_auto (GStrv) words = g_strsplit (text, ",", METHODS_MAX);
+
+  for (char **word = words; *word != NULL; word++)
+    {
+      char *method = g_strstrip (g_ascii_strup (*word, -1));
+
+      if (method[0] == '\0')
+        {
+          g_free (method);
+          continue;
+        }
+      if (strspn (method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != strlen (method) || methods->len >= METHODS_MAX)
+        method[0] = '\0';
+      g_ptr_array_add (methods, method);
+    }
+}
+
+/* PHP makes an underscore of some characters and drops leading spaces */
+static gboolean
+is_method_parameter (const char *name)
+{
+  name += strspn (name, " +");
+  return *name != '\0' && strchr ("_.[", *name) != NULL && g_str_equal (name + 1, "method");
+}
+
+static void
+add_query_methods (GPtrArray *methods, const char *target)
+{
+  const char *query = strchr (target, '?');
+  g_auto (GStrv) parameters = query != NULL ? g_strsplit_set (query + 1, "&;", -1) : NULL;
+
+  for (char **parameter = parameters; parameter != NULL && *parameter != NULL; parameter++)
+    {
+      char *value = strchr (*parameter, '=');
+      g_autofree char *name = g_uri_unescape_segment (*parameter, value, NULL);
+
+      if (value == NULL || name == NULL || !is_method_parameter (name))
+        continue;
+      g_autofree char *text = g_uri_unescape_string (value + 1, NULL);
+      add_methods (methods, text != NULL ? text : "?");
+    }
+}
+
+/* All methods that a server may see: frameworks take the real one also from these headers and this parameter, so that forms and old
+ * proxies can do more than GET and POST. ret_moved: the path may be taken from elsewhere too, as a module of IIS and those who copied it do. */
+static GPtrArray *
+list_methods (const CreelRequest *request, gboolean *ret_moved)
+{
+  static const char *const overrides[] = { "X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", NULL };
+  static const char *const movers[] = { "X-Original-URL", "X-Rewrite-URL", NULL };
+  GPtrArray *methods = g_ptr_array_new_with_free_func (g_free);
+  SoupMessageHeadersIter iter;
+  const char *name, *value;
+
+  *ret_moved = FALSE;
+  g_ptr_array_add (methods, g_strdup (request->head->method));
+  soup_message_headers_iter_init (&iter, request->head->headers);
+  while (soup_message_headers_iter_next (&iter, &name, &value))
+    {
+      *ret_moved |= is_one_of (name, movers);
+      if (is_one_of (name, overrides))
+        add_methods (methods, value);
+    }
+  add_query_methods (methods, request->target);
+  return methods;
+}
+
 void
 creel_request_decide (CreelRequest *request, const CreelPolicy *policy)
 {
-  g_autoptr (GError) error = NULL;
-  g_autofree char *path = creel_path_canonicalize (request->path, &error);
+  g_autoptr (GPtrArray) methods = NULL;
+  g_autofree char *path = NULL;
   CreelDecision *decision = &request->decision;
+  gboolean moved;
 
   creel_decision_clear (decision);
-  /* the first question tells whether the path matters at all; only then it must be readable in one way */
+  /* the first question tells whether path and method matter at all; only then they must be readable in one way */
   creel_policy_decide (policy, request->scheme, request->host, request->port, NULL, NULL, decision);
   if (!decision->needs_request)
     return;
-  creel_decision_clear (decision);
-  creel_policy_decide (policy, request->scheme, request->host, request->port, request->head->method, path, decision);
-  if (path == NULL)
+  methods = list_methods (request, &moved);
+  path = moved ? NULL : creel_path_canonicalize (request->path, NULL);
+  for (guint i = 0; i < methods->len; i++)
     {
-      /* npm asks for /@scope%2fname: fine as long as no rule depends on where its slashes are */
+      const char *method = methods->pdata[i];
+
+      creel_decision_clear (decision);
+      creel_policy_decide (policy, request->scheme, request->host, request->port, *method != '\0' ? method : NULL, path, decision);
       if (decision->needs_request)
         {
           creel_decision_clear (decision);
           decision->reason = g_strdup (CREEL_REASON_MALFORMED);
         }
-      return;
+      if (decision->verdict != CREEL_VERDICT_ALLOW)
+        return;
     }
+  /* npm asks for /@scope%2fname: fine as long as no rule depends on where its slashes are */
+  if (path == NULL)
+    return;
   /* what was decided on is what is sent */
   const char *query = strchr (request->target, '?');
   g_autofree char *target = g_strconcat (path, query != NULL ? query : "", NULL);
