@@ -64,7 +64,7 @@ scan_status_line (const char *line, gsize size)
       (size > 12 && line[12] != ' '))
     return "not a status line";
   for (gsize i = 12; i < size; i++)
-    if ((guchar) line[i] < ' ' && line[i] != '\t')
+    if (((guchar) line[i] < ' ' && line[i] != '\t') || line[i] == 0x7f)
       return "control byte in the status line";
   return NULL;
 }

@@ -69,8 +69,6 @@ normalize_escapes (const char *path, GError **error)
         return refuse (error, "it holds an encoded control byte");
       if (c == '/' || c == '\\')
         return refuse (error, "it holds an encoded slash");
-      if (c == '%' && g_ascii_isxdigit (p[1]) && g_ascii_isxdigit (p[2]))
-        return refuse (error, "it is encoded twice");
       if (is_overlong (c, p + 1))
         return refuse (error, "it holds a longer form of a character than UTF-8 has");
       if (is_unreserved (c))
@@ -78,6 +76,10 @@ normalize_escapes (const char *path, GError **error)
       else
         g_string_append_printf (text, "%%%02X", c);
     }
+  /* of what is written now, because the digits may have been encoded too */
+  for (const char *p = strstr (text->str, "%25"); p != NULL; p = strstr (p + 3, "%25"))
+    if (g_ascii_isxdigit (p[3]) && g_ascii_isxdigit (p[4]))
+      return refuse (error, "it is encoded twice");
   return g_string_free (g_steal_pointer (&text), FALSE);
 }
 

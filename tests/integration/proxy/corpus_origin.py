@@ -2,6 +2,7 @@
 """The origin of the corpus: keeps every byte that reaches it and answers only what is beyond doubt.
 
 It is stricter than any server, so that a request it calls whole is whole for all of them."""
+import contextlib
 import re
 import socket
 import ssl
@@ -75,8 +76,10 @@ class Origin:
         eager, before anything came; stays, the connection is kept and serves others; abrupt, TLS ends without a word."""
         with self.lock:
             self.seen, self.whole, self.answer, self.manners = {}, 0, answer, manners
+            # so that a new one is made; one that is ending already is left to itself
             for connection in self.open if 'eager' in manners else ():
-                connection.shutdown(socket.SHUT_RDWR)  # so that a new one is made
+                with contextlib.suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def accept(self):
         number = 0

@@ -239,7 +239,7 @@ static const struct
   { "/", "/" }, { "/a/b", "/a/b" }, { "/a//b", "/a/b" }, { "/a/./b", "/a/b" }, { "/a/../b", "/b" }, { "/../../b", "/b" },
   { "/a/%2e%2e/b", "/b" }, { "/a/%2E./b", "/b" }, { "/a/b/..", "/a/" }, { "/a/b/.", "/a/b/" }, { "/a/", "/a/" }, { "//a", "/a" },
   { "/%61dmin", "/admin" }, { "/a%20b", "/a%20b" }, { "/a%c3%bc", "/a%C3%BC" }, { "/a%2fb", NULL }, { "/a%5cb", NULL },
-  { "/a\\b", NULL }, { "/a%00b", NULL }, { "/a%0d%0ab", NULL }, { "/%252e%252e/b", NULL }, { "/%25", "/%25" }, { "/%zz", NULL }, { "/%2", NULL },
+  { "/a\\b", NULL }, { "/a%00b", NULL }, { "/a%0d%0ab", NULL }, { "/%252e%252e/b", NULL }, { "/%25", "/%25" }, { "/%25%32%65", NULL }, { "/%252%66", NULL }, { "/%25%25x", "/%25%25x" }, { "/%zz", NULL }, { "/%2", NULL },
   { "/a;x/b", "/a;x/b" }, { "/..;/b", NULL }, { "/.;x/b", NULL }, { "a", NULL }, { "*", "*" }, { "/a b", NULL }, { "/a?b", NULL }, { "/\xc3\xbc", NULL },
   { "/a/...", "/a/..." }, { "/a%3Fb", "/a%3Fb" }, { "", NULL },
   /* longer forms of a dot and a slash, which are no UTF-8 */
