@@ -49,7 +49,8 @@ class Vector:
 def expand(line, values):
     for _ in range(3):
         line = re.sub(r'\{([a-z]+)\}', lambda match: str(values.get(match[1], match[0])), line)
-    line = re.sub(r'\{\*([0-9]+):([^}]*)\}', lambda match: match[2] * int(match[1]), line)
+    while line != (line := re.sub(r'\{\*([0-9]+):([^{}]*)\}', lambda match: match[2] * int(match[1]), line)):
+        pass
     simple = {'r': b'\r', 'n': b'\n', 't': b'\t', '0': b'\0', '\\': b'\\', 's': b' '}
     raw = b''
     for part in re.findall(r'\\x[0-9a-f]{2}|\\.|[^\\]+', line):
