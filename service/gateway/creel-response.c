@@ -24,7 +24,8 @@ creel_response_resolve (const CreelHttpHead *head, const CreelRequest *request, 
       *ret_message = "The server switched to a protocol that nobody asked for";
       return CREEL_REASON_UPSTREAM;
     }
-  if (is_scrubbed && coding != NULL && g_ascii_strcasecmp (coding, "identity") != 0 && response.body_kind != CREEL_BODY_NONE)
+  if (is_scrubbed && (response.upgrade ? soup_message_headers_get_list (head->headers, "Sec-WebSocket-Extensions") != NULL
+                                       : coding != NULL && g_ascii_strcasecmp (coding, "identity") != 0 && response.body_kind != CREEL_BODY_NONE))
     {
       *ret_message = "The response is compressed although the key could hide in it";
       return CREEL_REASON_LEAK;

@@ -46,11 +46,26 @@ class Vector:
         return text
 
 
+def make_hello(name):
+    """A ClientHello that asks for the name (bytes)."""
+    entry = b'\0' + len(name).to_bytes(2, 'big') + name
+    names = len(entry).to_bytes(2, 'big') + entry
+    extensions = b'\0\0' + len(names).to_bytes(2, 'big') + names
+    body = b'\3\3' + bytes(32) + b'\0' + b'\0\2\x13\1' + b'\1\0' + len(extensions).to_bytes(2, 'big') + extensions
+    message = b'\1' + len(body).to_bytes(3, 'big') + body
+    return b'\x16\3\1' + len(message).to_bytes(2, 'big') + message
+
+
 def expand(line, values):
     for _ in range(3):
         line = re.sub(r'\{([a-z]+)\}', lambda match: str(values.get(match[1], match[0])), line)
     while line != (line := re.sub(r'\{\*([0-9]+):([^{}]*)\}', lambda match: match[2] * int(match[1]), line)):
         pass
+    plain, mark, name = line.partition('{hello:')
+    return unescape(plain) + (make_hello(unescape(name.removesuffix('}'))) if mark else b'')
+
+
+def unescape(line):
     simple = {'r': b'\r', 'n': b'\n', 't': b'\t', '0': b'\0', '\\': b'\\', 's': b' '}
     raw = b''
     for part in re.findall(r'\\x[0-9a-f]{2}|\\.|[^\\]+', line):
