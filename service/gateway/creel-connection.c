@@ -157,18 +157,17 @@ on_tunnel_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   CreelConnection *connection = user_data;
   g_autoptr (GError) error = NULL;
-  const char *reason;
-  gboolean reused;
-  CreelEndpoint *upstream = creel_upstream_open_finish (result, &reused, &reason, &error);
+  CreelUpstreamResult got = { 0 };
+  CreelEndpoint *upstream = creel_upstream_open_finish (result, &got, &error);
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
   if (upstream == NULL)
     {
       if (connection->scheme == CREEL_SCHEME_HTTPS)
-        refuse_tls (connection, reason, NULL);
+        refuse_tls (connection, got.reason, NULL);
       else
-        refuse_raw (connection, reason, NULL);
+        refuse_raw (connection, got.reason, NULL);
       return;
     }
   set_state (connection, STATE_TUNNEL);
@@ -189,7 +188,7 @@ on_tunnel_announced (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   creel_upstream_open_async (connection->proxy->upstream, connection->proxy->policy, connection->context.fixed_host,
-                             connection->context.fixed_port, FALSE, 0, connection->cancellable, on_tunnel_connected, connection);
+                             connection->context.fixed_port, CREEL_UPSTREAM_BYTES, 0, connection->cancellable, on_tunnel_connected, connection);
 }
 
 static void

@@ -9,6 +9,7 @@
 #include "creel-names.h"
 #include "creel-refusal.h"
 #include "creel-response.h"
+#include "creel-send.h"
 #include "creel-tunnel.h"
 
 /* kept connections older than this may be dead already; requests that cannot be repeated get a new one */
@@ -44,6 +45,13 @@ struct _CreelExchange
   gboolean finished;
   gboolean asks_models; /* is counted */
 };
+
+/* A WebSocket is no request for long */
+static CreelUpstreamUse
+get_use (const CreelRequest *request)
+{
+  return request->scheme == CREEL_SCHEME_HTTPS ? CREEL_UPSTREAM_TLS : request->wants_websocket ? CREEL_UPSTREAM_BYTES : CREEL_UPSTREAM_HTTP;
+}
 
 static void open_upstream (CreelExchange *exchange, gboolean fresh);
 static void refuse (CreelExchange *exchange, const char *reason, const char *message);
@@ -336,7 +344,7 @@ complete (CreelExchange *exchange)
     {
       creel_endpoint_set_func (exchange->upstream, NULL, NULL);
       creel_upstream_keep (exchange->proxy->upstream, exchange->upstream, exchange->request->host, exchange->request->port,
-                           exchange->request->scheme == CREEL_SCHEME_HTTPS);
+                           get_use (exchange->request));
       g_clear_pointer (&exchange->upstream, creel_endpoint_unref);
     }
   else
@@ -386,68 +394,35 @@ step (CreelEndpoint *endpoint, gpointer user_data)
 }
 
 static void
-send_head (CreelExchange *exchange)
-{
-  CreelRequest *request = exchange->request;
-  g_autofree char *line = NULL;
-  char *target = g_strdup (request->target);
-  GString *text;
-
-  /* a fresh connection may need it again, so the request itself stays free of the key */
-  if (exchange->secret != NULL)
-    {
-      gsize size;
-
-      line = creel_inject_format (exchange->credential, creel_secret_get_key (exchange->secret, &size), &target);
-    }
-  char *saved = request->target;
-  request->target = target;
-  text = creel_request_format (request);
-  request->target = saved;
-  explicit_bzero (target, strlen (target));
-  g_free (target);
-  creel_endpoint_write (exchange->upstream, text->str, text->len);
-  if (line != NULL)
-    {
-      creel_endpoint_write (exchange->upstream, line, strlen (line));
-      explicit_bzero (line, strlen (line));
-    }
-  creel_endpoint_write (exchange->upstream, "\r\n", 2);
-  explicit_bzero (text->str, text->len);
-  g_string_free (text, TRUE);
-  if (request->expects_continue && !exchange->request_started && request->body_kind != CREEL_BODY_NONE)
-    {
-      creel_endpoint_write (exchange->guest, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-      creel_endpoint_flush (exchange->guest);
-    }
-  exchange->request_started = TRUE;
-}
-
-static void
 on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   CreelExchange *exchange = user_data;
+  CreelRequest *request = exchange->request;
   g_autoptr (GError) error = NULL;
-  const char *reason;
-  gboolean reused = FALSE;
-  CreelEndpoint *upstream = creel_upstream_open_finish (result, &reused, &reason, &error);
+  CreelUpstreamResult got = { 0 };
+  CreelEndpoint *upstream = creel_upstream_open_finish (result, &got, &error);
   g_autofree char *message = NULL;
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
   if (upstream == NULL)
     {
-      message = g_str_equal (reason, CREEL_REASON_UPSTREAM_TLS)
-                    ? g_strdup_printf ("The certificate of %s cannot be verified: %s",
-                                       creel_host_get_text (exchange->request->host), error->message)
-                    : g_strdup_printf ("Cannot reach %s: %s", creel_host_get_text (exchange->request->host), error->message);
-      refuse (exchange, reason, message);
+      message = g_str_equal (got.reason, CREEL_REASON_UPSTREAM_TLS)
+                    ? g_strdup_printf ("The certificate of %s cannot be verified: %s", creel_host_get_text (request->host), error->message)
+                    : g_strdup_printf ("Cannot reach %s: %s", creel_host_get_text (request->host), error->message);
+      refuse (exchange, got.reason, message);
       return;
     }
   exchange->upstream = upstream;
-  exchange->reused = reused;
+  exchange->reused = got.reused;
   exchange->activity = g_get_monotonic_time ();
-  send_head (exchange);
+  creel_send_head (request, upstream, exchange->credential, exchange->secret, got.absolute, got.secret);
+  if (request->expects_continue && !exchange->request_started && request->body_kind != CREEL_BODY_NONE)
+    {
+      creel_endpoint_write (exchange->guest, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+      creel_endpoint_flush (exchange->guest);
+    }
+  exchange->request_started = TRUE;
   creel_endpoint_set_reading (upstream, TRUE);
   creel_endpoint_set_func (upstream, step, exchange);
   step (upstream, exchange);
@@ -466,7 +441,7 @@ open_upstream (CreelExchange *exchange, gboolean fresh)
   gboolean repeatable = is_safe (request->head->method) && request->body_kind == CREEL_BODY_NONE;
 
   creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port,
-                             request->scheme == CREEL_SCHEME_HTTPS,
+                             get_use (request),
                              fresh || request->wants_websocket ? 0 : repeatable ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
                              exchange->cancellable, on_upstream, exchange);
 }

@@ -82,6 +82,7 @@ load (CreelGateway *self, GError **error)
 {
   g_autoptr (CreelDefinition) definition = creel_definition_load (self->name, error);
   g_autoptr (CreelImageConfig) image = NULL;
+  g_autoptr (CreelParentProxy) parent = NULL;
   g_autoptr (GPtrArray) credentials = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_credential_free);
 
   if (definition == NULL)
@@ -92,7 +93,7 @@ load (CreelGateway *self, GError **error)
       if (image == NULL)
         return FALSE;
     }
-  if (!load_credentials (self, definition, credentials, error))
+  if (!load_credentials (self, definition, credentials, error) || !creel_parent_proxy_load (NULL, &parent, error))
     return FALSE;
 
   g_clear_pointer (&self->definition, creel_definition_free);
@@ -101,6 +102,7 @@ load (CreelGateway *self, GError **error)
   self->image = g_steal_pointer (&image);
   g_clear_pointer (&self->credentials, g_ptr_array_unref);
   self->credentials = g_steal_pointer (&credentials);
+  creel_proxy_set_parent (self->proxy, parent);
   creel_proxy_set_credentials (self->proxy, self->credentials, self->keepsake->placeholders);
   creel_proxy_set_policy (self->proxy, self->definition->policy, self->definition->bypass);
   creel_ports_set_published (self->ports, self->definition->publish);

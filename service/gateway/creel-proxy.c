@@ -83,6 +83,12 @@ creel_proxy_set_trust_directory (CreelProxy *self, const char *path)
 }
 
 void
+creel_proxy_set_parent (CreelProxy *self, CreelParentProxy *parent)
+{
+  creel_upstream_set_parent (self->upstream, parent, self->store);
+}
+
+void
 creel_proxy_set_policy (CreelProxy *self, CreelPolicy *policy, char **bypass)
 {
   GHashTableIter iter;

@@ -6,6 +6,7 @@
 #include "creel-audit.h"
 #include "creel-ca.h"
 #include "creel-definition.h"
+#include "creel-parent-proxy.h"
 #include "creel-policy.h"
 
 /* The proxy of one sandbox: takes the guest's connections, decides, announces each request to the journal and only
@@ -24,6 +25,9 @@ CreelProxy *creel_proxy_new (const char *sandbox, CreelCa *ca, CreelAudit *audit
 /* Counts at once: new requests, kept connections and open tunnels; what is now denied is cut. NULL denies all.
  * bypass: HOST[:PORT] (port 443 by default), tunnelled and never intercepted; NULL for none. */
 void creel_proxy_set_policy (CreelProxy *proxy, CreelPolicy *policy, char **bypass);
+
+/* The proxy by which the internet is reached; NULL: none. Its credential comes from the secret function. */
+void creel_proxy_set_parent (CreelProxy *proxy, CreelParentProxy *parent);
 
 /* credentials: of CreelCredential, referenced. placeholders: name of the credential -> the placeholder of this start;
  * it is known only as text to the guest and is never required: what the guest sends as key is removed in any case. */

@@ -5,6 +5,7 @@
 #include "creel-error.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
+#include "creel-parent.h"
 #include "creel-rule.h"
 #include "creel-tls-stream.h"
 
@@ -24,6 +25,9 @@ struct _CreelUpstream
 {
   gnutls_certificate_credentials_t credentials;
   GQueue kept; /* Kept, newest first */
+  CreelParentProxy *parent; /* or NULL */
+  CreelCredentialStore *store;
+  CreelSecret *secret; /* its user and password, as they were last */
 };
 
 static void
@@ -67,17 +71,29 @@ creel_upstream_drop_kept (CreelUpstream *upstream)
 }
 
 void
+creel_upstream_set_parent (CreelUpstream *upstream, CreelParentProxy *parent, CreelCredentialStore *store)
+{
+  creel_upstream_drop_kept (upstream);
+  g_clear_pointer (&upstream->parent, creel_parent_proxy_unref);
+  g_clear_pointer (&upstream->secret, creel_secret_unref);
+  upstream->parent = parent != NULL ? creel_parent_proxy_ref (parent) : NULL;
+  upstream->store = store;
+}
+
+void
 creel_upstream_free (CreelUpstream *upstream)
 {
   creel_upstream_drop_kept (upstream);
+  g_clear_pointer (&upstream->parent, creel_parent_proxy_unref);
+  g_clear_pointer (&upstream->secret, creel_secret_unref);
   gnutls_certificate_free_credentials (upstream->credentials);
   g_free (upstream);
 }
 
 static char *
-make_key (const CreelHost *host, guint16 port, gboolean tls)
+make_key (const CreelHost *host, guint16 port, CreelUpstreamUse use)
 {
-  return g_strdup_printf ("%s %u %d", creel_host_get_text (host), port, tls);
+  return g_strdup_printf ("%s %u %d", creel_host_get_text (host), port, (int) use);
 }
 
 /* anything that an idle connection says is its end */
@@ -88,14 +104,14 @@ on_kept_event (CreelEndpoint *endpoint, gpointer user_data)
 }
 
 void
-creel_upstream_keep (CreelUpstream *upstream, CreelEndpoint *endpoint, const CreelHost *host, guint16 port, gboolean tls)
+creel_upstream_keep (CreelUpstream *upstream, CreelEndpoint *endpoint, const CreelHost *host, guint16 port, CreelUpstreamUse use)
 {
   Kept *kept = g_new0 (Kept, 1);
 
   if (upstream->kept.length >= KEPT_MAX)
     kept_free (g_queue_peek_tail (&upstream->kept));
   kept->upstream = upstream;
-  kept->key = make_key (host, port, tls);
+  kept->key = make_key (host, port, use);
   kept->endpoint = creel_endpoint_ref (endpoint);
   kept->since = g_get_monotonic_time ();
   g_queue_push_head (&upstream->kept, kept);
@@ -132,9 +148,11 @@ typedef struct
   CreelPolicy *policy;
   CreelHost *host;
   guint16 port;
-  gboolean tls, reused;
+  CreelUpstreamUse use;
+  gboolean reused;
   const char *reason;
   GList *addresses; /* checked */
+  CreelParentProxy *parent; /* the way, or NULL: directly */
 } Open;
 
 static void
@@ -145,6 +163,7 @@ open_free (gpointer data)
   g_clear_pointer (&open->policy, creel_policy_unref);
   creel_host_unref (open->host);
   g_list_free_full (open->addresses, g_object_unref);
+  g_clear_pointer (&open->parent, creel_parent_proxy_unref);
   g_free (open);
 }
 
@@ -193,29 +212,104 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
   return_stream (task, G_IO_STREAM (source));
 }
 
+/* takes the stream */
+static void
+take_stream (GTask *task, GIOStream *taken)
+{
+  Open *open = g_task_get_task_data (task);
+  g_autoptr (GIOStream) stream = taken;
+
+  if (open->use != CREEL_UPSTREAM_TLS)
+    {
+      return_stream (task, stream);
+      return;
+    }
+  g_autoptr (CreelTlsStream) tls = creel_tls_stream_new_client (stream, creel_host_get_text (open->host),
+                                                                creel_host_get_address (open->host) != NULL, open->upstream->credentials);
+  creel_tls_stream_handshake_async (tls, HANDSHAKE_SECONDS, g_task_get_cancellable (task), on_handshake, g_object_ref (task));
+}
+
 static void
 on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
 {
   g_autoptr (GTask) task = user_data;
-  Open *open = g_task_get_task_data (task);
-  g_autoptr (GError) error = NULL;
-  g_autoptr (GSocketConnection) connection = creel_dial_finish (result, &error);
+  GError *error = NULL;
+  GSocketConnection *connection = creel_dial_finish (result, &error);
 
-  if (connection == NULL)
+  if (connection != NULL)
+    take_stream (task, G_IO_STREAM (connection));
+  else
+    fail (task, CREEL_REASON_UNREACHABLE, error);
+}
+
+/* ---- by way of the parent proxy ---- */
+
+static void
+on_parent (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  GError *error = NULL;
+  GIOStream *stream = creel_parent_open_finish (result, &error);
+
+  if (stream != NULL)
+    take_stream (task, stream);
+  else
+    fail (task, CREEL_REASON_UNREACHABLE, error);
+}
+
+static gboolean
+is_absolute (Open *open)
+{
+  return open->parent != NULL && open->parent->kind != CREEL_PARENT_SOCKS5 && open->use == CREEL_UPSTREAM_HTTP;
+}
+
+static void
+open_parent (GTask *task)
+{
+  Open *open = g_task_get_task_data (task);
+
+  creel_parent_open_async (open->parent, open->parent->credential != NULL ? open->upstream->secret : NULL, open->upstream->credentials, open->host, open->port, is_absolute (open),
+                           g_task_get_cancellable (task), on_parent, g_object_ref (task));
+}
+
+static void
+on_parent_secret (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GTask) task = user_data;
+  Open *open = g_task_get_task_data (task);
+  GError *error = NULL;
+
+  CreelSecret *secret = creel_credential_store_lookup_finish (result, &error);
+  gsize size = 0;
+  const char *key = secret != NULL ? creel_secret_get_key (secret, &size) : NULL;
+
+  g_clear_pointer (&open->upstream->secret, creel_secret_unref);
+  open->upstream->secret = secret;
+  if (secret == NULL)
     {
-      fail (task, CREEL_REASON_UNREACHABLE, g_steal_pointer (&error));
-      return;
+      g_prefix_error (&error, "the proxy of this network needs the secret \"%s\": ", open->parent->credential);
+      fail (task, CREEL_REASON_CREDENTIAL, error);
     }
-  if (!open->tls)
-    {
-      return_stream (task, G_IO_STREAM (connection));
-      return;
-    }
-  g_autoptr (CreelTlsStream) stream =
-      creel_tls_stream_new_client (G_IO_STREAM (connection), creel_host_get_text (open->host),
-                                   creel_host_get_address (open->host) != NULL, open->upstream->credentials);
-  GCancellable *cancellable = g_task_get_cancellable (task);
-  creel_tls_stream_handshake_async (stream, HANDSHAKE_SECONDS, cancellable, on_handshake, g_steal_pointer (&task));
+  else if (memchr (key, ':', size) == NULL || memchr (key, '\n', size) != NULL || memchr (key, '\0', size) != NULL)
+    fail (task, CREEL_REASON_CREDENTIAL,
+          g_error_new (CREEL_ERROR, CREEL_ERROR_FAILED, "the secret \"%s\" for the proxy of this network is not USER:PASSWORD", open->parent->credential));
+  else
+    open_parent (task);
+}
+
+/* What may be dialled is known. */
+static void
+go (GTask *task)
+{
+  Open *open = g_task_get_task_data (task);
+
+  if (open->parent == NULL)
+    creel_dial_async (open->addresses, open->port, g_task_get_cancellable (task), on_connected, g_object_ref (task));
+  else if (open->parent->credential != NULL)
+    creel_credential_store_lookup_async (open->upstream->store, open->parent->credential, g_task_get_cancellable (task), on_parent_secret,
+                                         g_object_ref (task));
+  else
+    open_parent (task);
 }
 
 /* one forbidden address forbids the name: an answer that mixes them is an attack or a mistake. Takes both. */
@@ -255,7 +349,7 @@ check_addresses (GTask *owned, GList *addresses)
       open->addresses = g_list_append (open->addresses, g_steal_pointer (&address));
     }
   g_list_free_full (addresses, g_object_unref);
-  creel_dial_async (open->addresses, open->port, g_task_get_cancellable (task), on_connected, g_object_ref (task));
+  go (task);
 }
 
 static void
@@ -267,6 +361,15 @@ on_resolved (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (addresses == NULL)
     {
+      Open *open = g_task_get_task_data (task);
+
+      if (open->parent != NULL && open->parent->resolves && !g_cancellable_is_cancelled (g_task_get_cancellable (task)))
+        {
+          go (task);
+          return;
+        }
+      if (open->parent != NULL)
+        g_prefix_error (&error, "(ProxyResolves=yes in section [Network] of /etc/creel/creel.conf leaves names to the proxy) ");
       fail (task, CREEL_REASON_UNRESOLVABLE,
             error != NULL ? g_steal_pointer (&error) : g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "No address"));
       return;
@@ -275,20 +378,24 @@ on_resolved (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, gboolean tls,
+creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, CreelUpstreamUse use,
                            guint max_idle_seconds, GCancellable *cancellable, GAsyncReadyCallback callback,
                            gpointer user_data)
 {
   GTask *task = g_task_new (NULL, cancellable, callback, user_data);
   Open *open = g_new0 (Open, 1);
-  g_autofree char *key = make_key (host, port, tls);
+  g_autofree char *key = make_key (host, port, use);
   CreelEndpoint *endpoint = max_idle_seconds > 0 ? take_kept (upstream, key, max_idle_seconds) : NULL;
 
   open->upstream = upstream;
   open->policy = policy != NULL ? creel_policy_ref (policy) : NULL;
   open->host = creel_host_ref (host);
   open->port = port;
-  open->tls = tls;
+  /* services of this machine, the model runner among them, are no business of a proxy elsewhere */
+  if (upstream->parent != NULL && !creel_rule_is_localhost_name (host) && !creel_model_runner_is (host, port) &&
+      creel_parent_proxy_is_for (upstream->parent, host, port))
+    open->parent = creel_parent_proxy_ref (upstream->parent);
+  open->use = use;
   g_task_set_task_data (task, open, open_free);
   if (endpoint != NULL)
     {
@@ -309,12 +416,14 @@ creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHo
 }
 
 CreelEndpoint *
-creel_upstream_open_finish (GAsyncResult *result, gboolean *ret_reused, const char **ret_reason, GError **error)
+creel_upstream_open_finish (GAsyncResult *result, CreelUpstreamResult *ret, GError **error)
 {
   Open *open = g_task_get_task_data (G_TASK (result));
   CreelEndpoint *endpoint = g_task_propagate_pointer (G_TASK (result), error);
 
-  *ret_reused = open->reused;
-  *ret_reason = open->reason != NULL ? open->reason : CREEL_REASON_UNREACHABLE;
+  ret->reused = open->reused;
+  ret->reason = open->reason != NULL ? open->reason : CREEL_REASON_UNREACHABLE;
+  ret->absolute = is_absolute (open);
+  ret->secret = ret->absolute && open->parent->credential != NULL ? open->upstream->secret : NULL;
   return endpoint;
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
+#include "creel-credential-store.h"
 #include "creel-endpoint.h"
+#include "creel-parent-proxy.h"
 #include "creel-policy.h"
 
 /* Connections of one sandbox to the internet: a name is resolved once, every address is checked, and these very
@@ -12,15 +14,31 @@ typedef struct _CreelUpstream CreelUpstream;
 CreelUpstream *creel_upstream_new (const char *trust_dir);
 void creel_upstream_free (CreelUpstream *upstream);
 
-/* max_idle_seconds: take a kept connection that is not older than this; 0: always a new one. With tls the certificate
+/* From now on by way of this proxy, NULL: directly. What this machine can resolve is checked as before, so a name goes to the
+ * proxy only when all its addresses may be dialled. store: of the proxy's user and password; must outlive upstream. */
+void creel_upstream_set_parent (CreelUpstream *upstream, CreelParentProxy *parent, CreelCredentialStore *store);
+
+typedef enum
+{
+  CREEL_UPSTREAM_BYTES, /* nobody reads them */
+  CREEL_UPSTREAM_HTTP,  /* requests, not encrypted */
+  CREEL_UPSTREAM_TLS,   /* anything in TLS */
+} CreelUpstreamUse;
+
+/* max_idle_seconds: take a kept connection that is not older than this; 0: always a new one. With TLS the certificate
  * was verified for `host`. */
-void creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, gboolean tls,
+void creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, CreelUpstreamUse use,
                                 guint max_idle_seconds, GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
-/* On failure ret_reason is the reason of the refusal, static. */
-CreelEndpoint *creel_upstream_open_finish (GAsyncResult *result, gboolean *ret_reused, const char **ret_reason,
-                                           GError **error);
+typedef struct
+{
+  gboolean reused;
+  const char *reason;  /* of the refusal, on failure; static */
+  gboolean absolute;   /* the parent proxy is at the other end: it wants the whole URL, and its authorization */
+  CreelSecret *secret; /* of that, or NULL; borrowed for this turn of the main loop */
+} CreelUpstreamResult;
+CreelEndpoint *creel_upstream_open_finish (GAsyncResult *result, CreelUpstreamResult *ret, GError **error);
 /* Hands a connection back. */
-void creel_upstream_keep (CreelUpstream *upstream, CreelEndpoint *endpoint, const CreelHost *host, guint16 port, gboolean tls);
+void creel_upstream_keep (CreelUpstream *upstream, CreelEndpoint *endpoint, const CreelHost *host, guint16 port, CreelUpstreamUse use);
 /* Closes what is kept; to be done whenever the policy changes. */
 void creel_upstream_drop_kept (CreelUpstream *upstream);

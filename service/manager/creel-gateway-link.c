@@ -10,6 +10,7 @@
 #include "creel-names.h"
 #include "creel-root.h"
 #include "creel-sandbox.h"
+#include "creel-parent-proxy.h"
 #include "creel-secret-log.h"
 #include "creel-session.h"
 
@@ -166,6 +167,15 @@ on_secret (int fd, gpointer user_data, GError *error)
   creel_dbus_broker_complete_get_secret (broker, secret->invocation, fds, g_variant_new_handle (0));
 }
 
+/* The user and password for the proxy of this network, which the administrator named */
+static gboolean
+is_parent_credential (const char *credential)
+{
+  g_autoptr (CreelParentProxy) parent = NULL;
+
+  return creel_parent_proxy_load (NULL, &parent, NULL) && parent != NULL && g_strcmp0 (parent->credential, credential) == 0;
+}
+
 static gboolean
 on_get_secret (CreelDBusBroker *broker, GDBusMethodInvocation *invocation, GUnixFDList *unused, const char *credential,
                gpointer user_data)
@@ -176,7 +186,7 @@ on_get_secret (CreelDBusBroker *broker, GDBusMethodInvocation *invocation, GUnix
   Secret *secret;
 
   /* the gateway speaks with the guest and may be its puppet: it gets what its own definition names, no more */
-  if (definition == NULL || !g_strv_contains ((const char *const *) definition->credentials, credential))
+  if (definition == NULL || (!g_strv_contains ((const char *const *) definition->credentials, credential) && !is_parent_credential (credential)))
     {
       g_autoptr (GError) error = g_error_new_literal (G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED, "The sandbox may not use this credential");
 

@@ -15,6 +15,7 @@
 #include "creel-proxy-private.h"
 
 static char **arg_allow, **arg_deny, **arg_bypass, **arg_credential;
+static char *arg_parent, *arg_parent_key;
 static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent;
 static int arg_port;
 
@@ -28,6 +29,8 @@ static const GOptionEntry options[] = {
   { "trust", 0, 0, G_OPTION_ARG_FILENAME, &arg_trust, "Directory of trusted certificates", "DIRECTORY" },
   { "audit", 0, 0, G_OPTION_ARG_FILENAME, &arg_audit, "Socket that stands for the journal's; made when nobody has it yet", "SOCKET" },
   { "transparent", 0, 0, G_OPTION_ARG_STRING, &arg_transparent, "Take every connection as one to this", "HOST:PORT" },
+  { "parent", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent, "File whose section [Network] names a proxy", "FILE" },
+  { "parent-key", 0, 0, G_OPTION_ARG_STRING, &arg_parent_key, "Secret of the credential \"parent\"", "USER:PASSWORD" },
   { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
   { NULL },
 };
@@ -49,8 +52,10 @@ add_rules (CreelPolicy *policy, CreelVerdict verdict, char **rules)
 static void
 provide (const char *credential, GTask *reply, gpointer user_data)
 {
-  if (arg_key != NULL)
-    g_task_return_pointer (reply, g_bytes_new (arg_key, strlen (arg_key)), (GDestroyNotify) g_bytes_unref);
+  const char *key = g_str_equal (credential, "parent") ? arg_parent_key : arg_key;
+
+  if (key != NULL)
+    g_task_return_pointer (reply, g_bytes_new (key, strlen (key)), (GDestroyNotify) g_bytes_unref);
   else
     g_task_return_new_error (reply, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED, "Locked");
 }
@@ -141,6 +146,10 @@ main (int argc, char **argv)
   g_autoptr (CreelProxy) proxy = creel_proxy_new ("try", ca, audit);
   if (arg_trust != NULL)
     creel_proxy_set_trust_directory (proxy, arg_trust);
+  g_autoptr (CreelParentProxy) parent = NULL;
+  if (arg_parent != NULL && !creel_parent_proxy_load (arg_parent, &parent, &error))
+    g_error ("%s", error->message);
+  creel_proxy_set_parent (proxy, parent);
   creel_proxy_set_policy (proxy, policy, arg_bypass);
   creel_proxy_set_credentials (proxy, credentials, NULL);
   creel_proxy_set_secret_func (proxy, provide, NULL);

@@ -19,6 +19,11 @@ creel_proxy_set_policy (CreelProxy *proxy, CreelPolicy *policy, char **bypass)
 }
 
 void
+creel_proxy_set_parent (CreelProxy *self, CreelParentProxy *parent)
+{
+}
+
+void
 creel_proxy_set_credentials (CreelProxy *proxy, GPtrArray *credentials, GHashTable *placeholders)
 {
   stand_in.credentials = credentials;
