@@ -14,6 +14,9 @@ struct _CreelSecret
   grefcount ref_count;
   char *key; /* a mapping of its own */
   gsize size, mapped;
+  CreelKeyForms *forms; /* for a credential that is the same as far as these tell: */
+  char *format;
+  gboolean in_header;
 };
 
 struct _CreelCredentialStore
@@ -38,6 +41,8 @@ creel_secret_unref (CreelSecret *secret)
     return;
   explicit_bzero (secret->key, secret->mapped);
   munmap (secret->key, secret->mapped);
+  g_clear_pointer (&secret->forms, creel_key_forms_unref);
+  g_free (secret->format);
   g_free (secret);
 }
 
@@ -46,6 +51,19 @@ creel_secret_get_key (CreelSecret *secret, gsize *ret_size)
 {
   *ret_size = secret->size;
   return secret->key;
+}
+
+CreelKeyForms *
+creel_secret_get_forms (CreelSecret *secret, const CreelCredential *credential)
+{
+  if (secret->forms != NULL && secret->in_header == (credential->header != NULL) && g_strcmp0 (secret->format, credential->format) == 0)
+    return secret->forms;
+  g_clear_pointer (&secret->forms, creel_key_forms_unref);
+  g_free (secret->format);
+  secret->format = g_strdup (credential->format);
+  secret->in_header = credential->header != NULL;
+  secret->forms = creel_inject_get_forms (credential, secret->key);
+  return secret->forms;
 }
 
 static CreelSecret *

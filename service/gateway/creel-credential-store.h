@@ -3,6 +3,8 @@
 
 #include <gio/gio.h>
 
+#include "creel-definition.h"
+#include "creel-key-forms.h"
 #include "creel-proxy.h"
 
 /* Keys of one sandbox, in memory that is neither swapped nor dumped, asked for when first needed and wiped when
@@ -11,6 +13,8 @@ typedef struct _CreelSecret CreelSecret;
 CreelSecret *creel_secret_ref (CreelSecret *secret);
 void creel_secret_unref (CreelSecret *secret);
 const char *creel_secret_get_key (CreelSecret *secret, gsize *ret_size);
+/* What must not come back when it was sent as the credential says; kept for the next request. Borrowed. */
+CreelKeyForms *creel_secret_get_forms (CreelSecret *secret, const CreelCredential *credential);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelSecret, creel_secret_unref)
 
 typedef struct _CreelCredentialStore CreelCredentialStore;

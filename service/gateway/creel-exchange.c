@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "creel-answer.h"
 #include "creel-http-body.h"
 #include "creel-inject.h"
 #include "creel-model-runner.h"
@@ -32,16 +33,17 @@ struct _CreelExchange
   GPtrArray *credentials; /* holds the credential */
   const CreelCredential *credential;
   CreelSecret *secret;
-  CreelScrub *scrub;
 
   CreelHttpBody request_body, response_body;
   gboolean request_ended, request_started, reused, announced;
   guint status;
   gsize interim; /* bytes of answers before the final one */
   CreelResponse response;
+  CreelAnswer *answer;
   gboolean response_started, response_ended;
   GString *refusal; /* to be sent when it is in the journal */
   CreelTunnel *tunnel;
+  CreelWebSocket *messages; /* when a key went out with the request */
   gboolean finished;
   gboolean asks_models; /* is counted */
 };
@@ -55,6 +57,7 @@ get_use (const CreelRequest *request)
 
 static void open_upstream (CreelExchange *exchange, gboolean fresh);
 static void refuse (CreelExchange *exchange, const char *reason, const char *message);
+static void step (CreelEndpoint *endpoint, gpointer user_data);
 
 static CreelAuditEntry *
 make_entry (CreelExchange *exchange, const char *message_id, const char *reason)
@@ -76,14 +79,18 @@ static void
 announce_end (CreelExchange *exchange)
 {
   CreelAuditEntry *entry;
-  gboolean leaked = exchange->scrub != NULL && creel_scrub_get_hits (exchange->scrub) > 0;
+  guint64 hits = exchange->answer != NULL ? creel_answer_get_hits (exchange->answer) : 0;
+  gboolean cut = exchange->answer != NULL &&
+                 (creel_answer_is_broken (exchange->answer) || (exchange->messages != NULL && creel_websocket_is_broken (exchange->messages)));
 
   if (!exchange->announced)
     return;
   exchange->announced = FALSE;
-  entry = make_entry (exchange, CREEL_MESSAGE_REQUEST_DONE, NULL);
-  if (leaked)
+  entry = make_entry (exchange, CREEL_MESSAGE_REQUEST_DONE, cut ? CREEL_REASON_LEAK : NULL);
+  if (hits > 0 && !cut)
     creel_audit_entry_set (entry, CREEL_FIELD_REASON, CREEL_REASON_LEAK);
+  if (hits > 0)
+    creel_audit_entry_printf (entry, CREEL_FIELD_SCRUBBED, "%" G_GUINT64_FORMAT, hits);
   if (exchange->status != 0)
     creel_audit_entry_printf (entry, CREEL_FIELD_STATUS, "%u", exchange->status);
   creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_OUT, "%" G_GUINT64_FORMAT,
@@ -200,28 +207,43 @@ on_tunnel_end (gpointer user_data)
   finish (user_data, CREEL_EXCHANGE_ABORT);
 }
 
+static void
+on_answer (gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+
+  exchange->activity = g_get_monotonic_time ();
+  step (exchange->guest, exchange);
+}
+
 /* the head of the final response; FALSE when the exchange ended here */
 static gboolean
 start_response (CreelExchange *exchange, CreelHttpHead *head)
 {
   CreelResponse *response = &exchange->response;
   const char *message = NULL;
-  const char *reason = creel_response_resolve (head, exchange->request, exchange->scrub != NULL, response, &message);
+  const char *reason = creel_response_resolve (head, exchange->request, response, &message);
 
+  exchange->answer =
+      creel_answer_new (exchange->guest, exchange->secret != NULL ? creel_secret_get_forms (exchange->secret, exchange->credential) : NULL,
+                        &exchange->proxy->decoding, on_answer, exchange);
+  if (reason == NULL)
+    reason = creel_answer_prepare (exchange->answer, head, response, exchange->request->head->minor_version == 1, &message);
   if (reason != NULL)
     {
       refuse (exchange, reason, message);
       return FALSE;
     }
-  g_autoptr (GString) text = creel_response_format (response, head, exchange->scrub);
   exchange->status = response->status;
   exchange->response_started = TRUE;
-  creel_endpoint_write (exchange->guest, text->str, text->len);
+  creel_answer_start (exchange->answer, creel_response_format (response, head, creel_answer_get_scrub (exchange->answer)));
   creel_http_body_init (&exchange->response_body, response->body_kind, response->body_length);
   if (response->upgrade)
     {
       creel_endpoint_flush (exchange->guest);
-      exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->scrub, on_tunnel_end, exchange);
+      if (exchange->secret != NULL)
+        exchange->messages = creel_websocket_new (creel_answer_get_scrub (exchange->answer));
+      exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->messages, on_tunnel_end, exchange);
       return FALSE;
     }
   return TRUE;
@@ -269,27 +291,13 @@ read_response_head (CreelExchange *exchange)
     }
 }
 
-static void
-write_payload (CreelExchange *exchange, const guint8 *data, gsize size)
-{
-  char line[32];
-
-  if (size == 0)
-    return;
-  if (exchange->response.chunked)
-    creel_endpoint_write (exchange->guest, line, (gsize) g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", size));
-  creel_endpoint_write (exchange->guest, data, size);
-  if (exchange->response.chunked)
-    creel_endpoint_write (exchange->guest, "\r\n", 2);
-}
-
 /* FALSE when the response is cut */
 static gboolean
 move_response_body (CreelExchange *exchange)
 {
   CreelHttpBody *body = &exchange->response_body;
 
-  while (!body->done && creel_endpoint_has_room (exchange->guest))
+  while (creel_answer_has_room (exchange->answer) && !body->done)
     {
       gsize size, payload_size;
       const guint8 *payload;
@@ -301,15 +309,7 @@ move_response_body (CreelExchange *exchange)
       if (used == 0)
         break;
       exchange->activity = g_get_monotonic_time ();
-      if (exchange->scrub != NULL && payload_size > 0)
-        {
-          g_autoptr (GByteArray) clean = g_byte_array_new ();
-
-          creel_scrub_feed (exchange->scrub, payload, payload_size, clean);
-          write_payload (exchange, clean->data, clean->len);
-        }
-      else
-        write_payload (exchange, payload, payload_size);
+      creel_answer_write (exchange->answer, payload, payload_size);
       creel_endpoint_consume (exchange->upstream, (gsize) used);
     }
   gsize left;
@@ -318,19 +318,8 @@ move_response_body (CreelExchange *exchange)
       (creel_endpoint_has_failed (exchange->upstream) || !creel_http_body_end (body)))
     return FALSE;
   if (body->done && !exchange->response_ended)
-    {
-      exchange->response_ended = TRUE;
-      if (exchange->scrub != NULL)
-        {
-          g_autoptr (GByteArray) rest = g_byte_array_new ();
-
-          creel_scrub_finish (exchange->scrub, rest);
-          write_payload (exchange, rest->data, rest->len);
-        }
-      if (exchange->response.chunked)
-        creel_endpoint_write (exchange->guest, "0\r\n\r\n", 5);
-    }
-  return TRUE;
+    exchange->response_ended = creel_answer_end (exchange->answer);
+  return !creel_answer_is_broken (exchange->answer);
 }
 
 static void
@@ -383,6 +372,12 @@ step (CreelEndpoint *endpoint, gpointer user_data)
     return;
   if (!move_response_body (exchange))
     {
+      if (!creel_answer_has_started (exchange->answer))
+        {
+          exchange->response_started = FALSE;
+          refuse (exchange, CREEL_REASON_LEAK, "The answer is not coded as it says, or not whole, and the key could hide in it");
+          return;
+        }
       /* the guest gets what there is, and no end */
       creel_endpoint_flush (exchange->guest);
       finish (exchange, CREEL_EXCHANGE_ABORT);
@@ -475,8 +470,6 @@ on_secret (GObject *source, GAsyncResult *result, gpointer user_data)
   CreelExchange *exchange = user_data;
   g_autoptr (GError) error = NULL;
   CreelSecret *secret = creel_credential_store_lookup_finish (result, &error);
-  gsize size;
-  const char *key;
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
@@ -488,8 +481,6 @@ on_secret (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   exchange->secret = secret;
-  key = creel_secret_get_key (secret, &size);
-  exchange->scrub = creel_scrub_new (key, size);
   announce (exchange);
 }
 
@@ -591,12 +582,13 @@ creel_exchange_free (CreelExchange *exchange)
   announce_end (exchange);
   creel_endpoint_set_func (exchange->guest, NULL, NULL);
   g_clear_pointer (&exchange->tunnel, creel_tunnel_free);
+  g_clear_pointer (&exchange->messages, creel_websocket_free);
+  g_clear_pointer (&exchange->answer, creel_answer_free);
   drop_upstream (exchange);
   creel_endpoint_unref (exchange->guest);
   creel_request_free (exchange->request);
   g_clear_pointer (&exchange->credentials, g_ptr_array_unref);
   g_clear_pointer (&exchange->secret, creel_secret_unref);
-  g_clear_pointer (&exchange->scrub, creel_scrub_free);
   if (exchange->refusal != NULL)
     g_string_free (exchange->refusal, TRUE);
   g_object_unref (exchange->cancellable);

@@ -98,6 +98,39 @@ creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
   soup_message_headers_remove (head->headers, "If-Range");
 }
 
+static char *
+make_basic (const CreelCredential *credential, const char *key)
+{
+  g_autofree char *pair = g_strdup_printf ("%s:%s", credential->format + strlen ("basic:"), key);
+  char *encoded = g_base64_encode ((const guint8 *) pair, strlen (pair));
+
+  explicit_bzero (pair, strlen (pair));
+  return encoded;
+}
+
+static gboolean
+is_basic (const CreelCredential *credential)
+{
+  return credential->header != NULL && credential->format != NULL && g_str_has_prefix (credential->format, "basic:");
+}
+
+CreelKeyForms *
+creel_inject_get_forms (const CreelCredential *credential, const char *key)
+{
+  /* the key itself is found in base64, but without the characters that it shares with its neighbours, and not in base64 of that */
+  char *other = is_basic (credential) ? make_basic (credential, key) : credential->header == NULL ? g_uri_escape_string (key, NULL, FALSE) : NULL;
+  const char *secrets[] = { key, g_strcmp0 (other, key) != 0 ? other : NULL, NULL };
+  CreelKeyForms *forms;
+
+  if (is_basic (credential))
+    other[strcspn (other, "=")] = '\0';
+  forms = creel_key_forms_new (secrets);
+  if (other != NULL)
+    explicit_bzero (other, strlen (other));
+  g_free (other);
+  return forms;
+}
+
 char *
 creel_inject_format (const CreelCredential *credential, const char *key, char **target)
 {
@@ -111,13 +144,11 @@ creel_inject_format (const CreelCredential *credential, const char *key, char **
       *target = with;
       return g_strdup ("");
     }
-  if (credential->format != NULL && g_str_has_prefix (credential->format, "basic:"))
+  if (is_basic (credential))
     {
-      g_autofree char *pair = g_strdup_printf ("%s:%s", credential->format + strlen ("basic:"), key);
-      g_autofree char *encoded = g_base64_encode ((const guint8 *) pair, strlen (pair));
+      g_autofree char *encoded = make_basic (credential, key);
       char *line = g_strdup_printf ("%s: Basic %s\r\n", credential->header, encoded);
 
-      explicit_bzero (pair, strlen (pair));
       explicit_bzero (encoded, strlen (encoded));
       return line;
     }

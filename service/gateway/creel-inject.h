@@ -3,6 +3,7 @@
 
 #include "creel-definition.h"
 #include "creel-http-head.h"
+#include "creel-key-forms.h"
 
 /* TRUE when the credential is for exactly this host and port (443 unless it says another). */
 gboolean creel_inject_matches (const CreelCredential *credential, const CreelHost *host, guint16 port);
@@ -13,3 +14,5 @@ void creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
 /* The line of the injected header with CR LF, "" for a parameter; to be wiped by the caller. Sets the parameter in
  * `target`. Call after creel_inject_strip(). */
 char *creel_inject_format (const CreelCredential *credential, const char *key, char **target);
+/* What must not come back: the key, and what else of the request is as good as it. */
+CreelKeyForms *creel_inject_get_forms (const CreelCredential *credential, const char *key);

@@ -21,6 +21,7 @@ struct _CreelProxy
   GHashTable *connections; /* set of CreelConnection */
   guint tick;
   guint n_asking; /* requests to the model runner that are under way */
+  gsize decoding; /* bytes that decoders of answers may take */
   guint64 next_request;
 };
 

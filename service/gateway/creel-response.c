@@ -10,10 +10,9 @@ is_websocket (const CreelHttpHead *head)
 }
 
 const char *
-creel_response_resolve (const CreelHttpHead *head, const CreelRequest *request, gboolean is_scrubbed,
-                        CreelResponse *ret_response, const char **ret_message)
+creel_response_resolve (const CreelHttpHead *head, const CreelRequest *request, CreelResponse *ret_response,
+                        const char **ret_message)
 {
-  const char *coding = soup_message_headers_get_list (head->headers, "Content-Encoding");
   CreelResponse response = { .status = head->status, .upgrade = head->status == 101 };
 
   *ret_message = creel_http_head_get_framing (head, request->head->method, &response.body_kind, &response.body_length);
@@ -23,12 +22,6 @@ creel_response_resolve (const CreelHttpHead *head, const CreelRequest *request, 
     {
       *ret_message = "The server switched to a protocol that nobody asked for";
       return CREEL_REASON_UPSTREAM;
-    }
-  if (is_scrubbed && (response.upgrade ? soup_message_headers_get_list (head->headers, "Sec-WebSocket-Extensions") != NULL
-                                       : coding != NULL && g_ascii_strcasecmp (coding, "identity") != 0 && response.body_kind != CREEL_BODY_NONE))
-    {
-      *ret_message = "The response is compressed although the key could hide in it";
-      return CREEL_REASON_LEAK;
     }
   response.upstream_keeps = head->minor_version == 1 && response.body_kind != CREEL_BODY_EOF && !response.upgrade &&
                             !creel_http_head_has_token (head, "Connection", "close");

@@ -15,9 +15,8 @@ typedef struct
   gboolean guest_keeps, chunked;
 } CreelResponse;
 
-/* NULL when it is a proper answer to the request, else the reason of the refusal with ret_message (static).
- * is_scrubbed: a key must be found if it is there, so what cannot be read through is refused. */
-const char *creel_response_resolve (const CreelHttpHead *head, const CreelRequest *request, gboolean is_scrubbed,
-                                    CreelResponse *ret_response, const char **ret_message);
+/* NULL when it is a proper answer to the request, else the reason of the refusal with ret_message (static). */
+const char *creel_response_resolve (const CreelHttpHead *head, const CreelRequest *request, CreelResponse *ret_response,
+                                    const char **ret_message);
 /* The head as it is sent to the guest; takes what is for one hop out of it. scrub may be NULL. */
 GString *creel_response_format (const CreelResponse *response, CreelHttpHead *head, CreelScrub *scrub);

@@ -4,7 +4,7 @@
 struct _CreelTunnel
 {
   CreelEndpoint *guest, *upstream;
-  CreelScrub *scrub;
+  CreelWebSocket *messages;
   CreelTunnelFunc func;
   gpointer user_data;
   gboolean guest_ended, upstream_ended;
@@ -14,31 +14,26 @@ struct _CreelTunnel
 
 /* TRUE when this direction is done */
 static gboolean
-carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelScrub *scrub, gboolean *ended)
+carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelWebSocket *messages, gboolean *ended)
 {
   gsize size;
   const guint8 *data = creel_endpoint_peek (from, &size);
 
   if (size > 0 && creel_endpoint_has_room (to))
     {
-      g_autoptr (GByteArray) clean = scrub != NULL ? g_byte_array_new () : NULL;
+      g_autoptr (GByteArray) clean = messages != NULL ? g_byte_array_new () : NULL;
 
       tunnel->activity = g_get_monotonic_time ();
-      if (scrub != NULL)
-        creel_scrub_feed (scrub, data, size, clean);
-      creel_endpoint_write (to, scrub != NULL ? clean->data : data, scrub != NULL ? clean->len : size);
+      if (messages != NULL)
+        creel_websocket_feed (messages, data, size, clean);
+      creel_endpoint_write (to, messages != NULL ? clean->data : data, messages != NULL ? clean->len : size);
       creel_endpoint_consume (from, size);
       creel_endpoint_flush (to);
     }
   creel_endpoint_peek (from, &size);
   if (!*ended && size == 0 && creel_endpoint_at_eof (from))
     {
-      g_autoptr (GByteArray) rest = g_byte_array_new ();
-
       *ended = TRUE;
-      if (scrub != NULL)
-        creel_scrub_finish (scrub, rest);
-      creel_endpoint_write (to, rest->data, rest->len);
       creel_endpoint_shutdown (to);
     }
   return *ended && creel_endpoint_get_pending (to) == 0;
@@ -50,7 +45,8 @@ step (CreelEndpoint *endpoint, gpointer user_data)
   CreelTunnel *tunnel = user_data;
   gboolean done = carry (tunnel, tunnel->guest, tunnel->upstream, NULL, &tunnel->guest_ended);
 
-  done &= carry (tunnel, tunnel->upstream, tunnel->guest, tunnel->scrub, &tunnel->upstream_ended);
+  done &= carry (tunnel, tunnel->upstream, tunnel->guest, tunnel->messages, &tunnel->upstream_ended);
+  done |= tunnel->messages != NULL && creel_websocket_is_broken (tunnel->messages);
   if (done || creel_endpoint_has_failed (tunnel->guest) || creel_endpoint_has_failed (tunnel->upstream))
     tunnel->func (tunnel->user_data);
 }
@@ -64,13 +60,13 @@ on_start (gpointer user_data)
 }
 
 CreelTunnel *
-creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelScrub *scrub, CreelTunnelFunc func, gpointer user_data)
+creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelWebSocket *messages, CreelTunnelFunc func, gpointer user_data)
 {
   CreelTunnel *tunnel = g_new0 (CreelTunnel, 1);
 
   tunnel->guest = creel_endpoint_ref (guest);
   tunnel->upstream = creel_endpoint_ref (upstream);
-  tunnel->scrub = scrub;
+  tunnel->messages = messages;
   tunnel->func = func;
   tunnel->user_data = user_data;
   tunnel->activity = g_get_monotonic_time ();

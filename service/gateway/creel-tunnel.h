@@ -2,14 +2,15 @@
 #pragma once
 
 #include "creel-endpoint.h"
-#include "creel-scrub.h"
+#include "creel-websocket.h"
 
 /* Carries bytes both ways between two endpoints until both directions are done; each direction ends by itself. */
 typedef struct _CreelTunnel CreelTunnel;
 typedef void (*CreelTunnelFunc) (gpointer user_data);
 
-/* scrub: for what comes from upstream, or NULL; borrowed. func: called once, at the end, from the main loop. */
-CreelTunnel *creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelScrub *scrub, CreelTunnelFunc func,
+/* messages: through which what comes from upstream has to go, or NULL; borrowed. func: called once, at the end, from the main
+ * loop. */
+CreelTunnel *creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelWebSocket *messages, CreelTunnelFunc func,
                                gpointer user_data);
 void creel_tunnel_free (CreelTunnel *tunnel);
 /* Monotonic time of the last byte. */

@@ -77,6 +77,7 @@
 #define CREEL_FIELD_REQUEST_PATH "CREEL_PATH" /* without the query */
 #define CREEL_FIELD_RULE "CREEL_RULE"
 #define CREEL_FIELD_CREDENTIAL "CREEL_CREDENTIAL"
+#define CREEL_FIELD_SCRUBBED "CREEL_SCRUBBED" /* how many times a key was hidden in the answer */
 #define CREEL_FIELD_OWNER "CREEL_OWNER" /* uid whose sandbox it is; of events "secret" */
 #define CREEL_FIELD_STATUS "CREEL_STATUS"
 #define CREEL_FIELD_BYTES_IN "CREEL_BYTES_IN"

@@ -48,7 +48,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, size_t size)
       CreelRequest question = { .head = &asked, .keep_alive = TRUE, .wants_websocket = TRUE };
       CreelResponse answer;
 
-      if (creel_response_resolve (response, &question, FALSE, &answer, &why) == NULL)
+      if (creel_response_resolve (response, &question, &answer, &why) == NULL)
         {
           g_autoptr (GString) text = creel_response_format (&answer, response, NULL);
           g_autoptr (CreelHttpHead) again = NULL;

@@ -8,7 +8,6 @@
 #include "creel-model-runner.h"
 #include "creel-refusal.h"
 #include "creel-request.h"
-#include "creel-scrub.h"
 
 /* What the explicit proxy makes of a request: NULL: it goes on to host:port; else the reason of the refusal.
  * R is a request line and Host that are right. */
@@ -256,60 +255,6 @@ test_bodies (void)
       }
 }
 
-#define KEY "sk-live/0123+456789abcdef"
-
-static void
-check_scrub (const char *text, gboolean hides)
-{
-  gsize size = strlen (text);
-
-  /* cut in two at every place, and byte by byte */
-  for (gsize cut = 0; cut <= size + 1; cut++)
-    {
-      g_autoptr (CreelScrub) scrub = creel_scrub_new (KEY, strlen (KEY));
-      g_autoptr (GByteArray) out = g_byte_array_new ();
-
-      if (cut <= size)
-        {
-          creel_scrub_feed (scrub, (const guint8 *) text, cut, out);
-          creel_scrub_feed (scrub, (const guint8 *) text + cut, size - cut, out);
-        }
-      else
-        for (gsize i = 0; i < size; i++)
-          creel_scrub_feed (scrub, (const guint8 *) text + i, 1, out);
-      creel_scrub_finish (scrub, out);
-      g_assert_cmpuint (out->len, ==, size);
-      g_assert_cmpint (creel_scrub_get_hits (scrub) > 0, ==, hides);
-      g_assert_cmpint (memcmp (out->data, text, size) == 0, ==, !hides);
-      g_assert_null (memmem (out->data, out->len, KEY, strlen (KEY)));
-    }
-}
-
-static void
-test_scrub (void)
-{
-  static const char *const wraps[] = { "%s", "x%s", "xx%s", "xxx%sy", "{\"a\": \"user:%syyy\"}", "user:%s" };
-  g_autofree char *percent = g_uri_escape_string (KEY, NULL, FALSE);
-  g_autoptr (GString) hex = g_string_new (NULL);
-
-  check_scrub ("nothing here, sk-live/0123+4567 is only a part", FALSE);
-  check_scrub ("a " KEY " b " KEY, TRUE);
-  check_scrub ("sk-sk-live/0123+" KEY, TRUE);
-  check_scrub (percent, TRUE);
-  check_scrub ("\"sk-live\\/0123+456789abcdef\"", TRUE);
-  for (const char *p = KEY; *p != '\0'; p++)
-    g_string_append_printf (hex, "%02x", *p);
-  check_scrub (hex->str, TRUE);
-  for (gsize i = 0; i < G_N_ELEMENTS (wraps); i++)
-    {
-      g_auto (GStrv) parts = g_strsplit (wraps[i], "%s", 2);
-      g_autofree char *text = g_strconcat (parts[0], KEY, parts[1], NULL);
-      g_autofree char *base64 = g_base64_encode ((const guint8 *) text, strlen (text));
-
-      check_scrub (base64, TRUE);
-    }
-}
-
 static void
 test_inject (void)
 {
@@ -504,7 +449,6 @@ main (int argc, char **argv)
   g_test_add_func ("/proxy/head-limits", test_head_limits);
   g_test_add_func ("/proxy/responses", test_responses);
   g_test_add_func ("/proxy/bodies", test_bodies);
-  g_test_add_func ("/proxy/scrub", test_scrub);
   g_test_add_func ("/proxy/inject", test_inject);
   g_test_add_func ("/proxy/refusal", test_refusal);
   g_test_add_func ("/proxy/client-hello", test_client_hello);
