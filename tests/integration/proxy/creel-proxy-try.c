@@ -16,6 +16,7 @@
 
 static char **arg_allow, **arg_deny, **arg_bypass, **arg_credential;
 static char *arg_parent, *arg_parent_key;
+static char *arg_format, *arg_parameter;
 static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent;
 static int arg_port;
 
@@ -24,6 +25,8 @@ static const GOptionEntry options[] = {
   { "deny", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_deny, "Rule that denies", "RULE" },
   { "bypass", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_bypass, "Never intercepted", "HOST" },
   { "credential", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_credential, "Host that gets the key as bearer", "HOST:PORT" },
+  { "format", 0, 0, G_OPTION_ARG_STRING, &arg_format, "How it gets the key: \"basic:USER\"", "FORMAT" },
+  { "parameter", 0, 0, G_OPTION_ARG_STRING, &arg_parameter, "It gets the key in the query", "NAME" },
   { "key", 0, 0, G_OPTION_ARG_STRING, &arg_key, "The key; without one the keyring counts as locked", "KEY" },
   { "ca", 0, 0, G_OPTION_ARG_FILENAME, &arg_ca, "Where to write the certificate", "FILE" },
   { "trust", 0, 0, G_OPTION_ARG_FILENAME, &arg_trust, "Directory of trusted certificates", "DIRECTORY" },
@@ -131,8 +134,9 @@ main (int argc, char **argv)
 
       credential->name = g_strdup ("try");
       credential->hosts = g_strdupv ((char *[]){ *host, NULL });
-      credential->header = g_strdup ("Authorization");
-      credential->format = g_strdup ("Bearer {}");
+      credential->header = arg_parameter == NULL ? g_strdup ("Authorization") : NULL;
+      credential->format = g_strdup (arg_format != NULL ? arg_format : "Bearer {}");
+      credential->parameter = g_strdup (arg_parameter);
       g_ptr_array_add (credentials, credential);
     }
 
