@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "creel-connection.h"
 #include "creel-error.h"
 #include "creel-model-runner.h"
 #include "creel-proxy-private.h"
@@ -267,6 +268,47 @@ test_half_close (Fixture *f, gconstpointer unused)
   g_assert_true (ended);
 }
 
+/* Who stops in the middle is not waited for without end. */
+static void
+test_clock (Fixture *f, gconstpointer unused)
+{
+  static const struct
+  {
+    const char *say;
+    guint seconds;
+  } stops[] = {
+    { "", 5 * 60 }, { "G", 30 }, { "GET http://localhost/ HTTP/1.1\r\nX: ", 30 }, { "GET http://localhost/ HTTP/1.1\r\nHost: localhost\r\n\r", 30 },
+    { "CONNECT localhost:PORT HTTP/1.1\r\n\r\n", 30 }, { "CONNECT localhost:PORT HTTP/1.1\r\n\r\nGE", 30 },
+    { "CONNECT localhost:PORT HTTP/1.1\r\n\r\n\x16\x03\x01\x02", 30 }, { "CONNECT localhost:PORT HTTP/1.1\r\n\r\nGET / HTTP/1.1\r\n", 30 },
+    /* the body, and the answer */
+    { "POST http://localhost:PORT/ HTTP/1.1\r\nHost: localhost:PORT\r\nContent-Length: 5\r\n\r\nhel", 60 * 60 }, { GET, 60 * 60 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (stops); i++)
+    {
+      g_autofree char *say = make_request (f, stops[i].say);
+      gint64 now, deadline = g_get_monotonic_time () + 6 * G_USEC_PER_SEC;
+      GHashTableIter iter;
+      gpointer connection;
+
+      g_test_message ("%s", say);
+      creel_proxy_abort_all (f->proxy);
+      g_byte_array_set_size (f->origin_got, 0);
+      start_client (f, NULL);
+      g_assert_cmpint (write (f->client_fd, say, strlen (say)), ==, (gssize) strlen (say));
+      do
+        while (g_main_context_iteration (NULL, FALSE))
+          ;
+      while (stops[i].seconds == 60 * 60 && f->origin_got->len == 0 && g_get_monotonic_time () < deadline);
+      g_assert_cmpuint (g_hash_table_size (f->proxy->connections), ==, 1);
+      g_hash_table_iter_init (&iter, f->proxy->connections);
+      g_assert_true (g_hash_table_iter_next (&iter, &connection, NULL));
+      now = g_get_monotonic_time ();
+      g_assert_true (creel_connection_is_in_time (connection, now + (stops[i].seconds - 20) * G_USEC_PER_SEC));
+      g_assert_false (creel_connection_is_in_time (connection, now + (stops[i].seconds + 20) * G_USEC_PER_SEC));
+    }
+}
+
 static const struct
 {
   const char *says;
@@ -517,6 +559,7 @@ main (int argc, char **argv)
   ADD ("/proxy/tightened", test_tightened);
   ADD ("/proxy/half-close", test_half_close);
   ADD ("/proxy/answers", test_answers);
+  ADD ("/proxy/clock", test_clock);
   ADD ("/proxy/body", test_many);
   ADD ("/proxy/model-runner", test_model_runner);
   ADD ("/proxy/model-runner-places", test_model_runner_places);
