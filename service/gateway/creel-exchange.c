@@ -391,8 +391,7 @@ step (CreelEndpoint *endpoint, gpointer user_data)
 static void
 on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
 {
-  CreelExchange *exchange = user_data;
-  CreelRequest *request = exchange->request;
+  CreelExchange *exchange = user_data; /* gone when it was cancelled */
   g_autoptr (GError) error = NULL;
   CreelUpstreamResult got = { 0 };
   CreelEndpoint *upstream = creel_upstream_open_finish (result, &got, &error);
@@ -400,6 +399,7 @@ on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
 
   if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
     return;
+  CreelRequest *request = exchange->request;
   if (upstream == NULL)
     {
       message = g_str_equal (got.reason, CREEL_REASON_UPSTREAM_TLS)

@@ -309,6 +309,31 @@ test_clock (Fixture *f, gconstpointer unused)
     }
 }
 
+/* The end may come between any two steps of a request, and then nothing of it may be touched (which ASan sees). */
+static void
+test_stopped (Fixture *f, gconstpointer unused)
+{
+  static const char *const says[] = { GET, "CONNECT localhost:PORT HTTP/1.1\r\n\r\nSSH-2.0", "POST http://localhost:PORT/ HTTP/1.1\r\nHost: localhost:PORT\r\nContent-Length: 5\r\n\r\nhel" };
+
+  f->origin_says = OK;
+  for (guint steps = 0; steps < 3 * 30; steps++)
+    {
+      g_autofree char *request = make_request (f, says[steps % 3]);
+
+      set_rules (f, steps % 3 == 1 ? "tcp://localhost" : "localhost");
+      /* else the connection of the last one is there at once */
+      creel_upstream_drop_kept (f->proxy->upstream);
+      start_client (f, NULL);
+      g_assert_cmpint (write (f->client_fd, request, strlen (request)), ==, (gssize) strlen (request));
+      for (guint i = 0; i < steps / 3; i++)
+        g_main_context_iteration (NULL, FALSE);
+      creel_proxy_abort_all (f->proxy);
+      while (g_main_context_iteration (NULL, FALSE))
+        ;
+      g_assert_cmpuint (g_hash_table_size (f->proxy->connections), ==, 0);
+    }
+}
+
 static const struct
 {
   const char *says;
@@ -560,6 +585,7 @@ main (int argc, char **argv)
   ADD ("/proxy/half-close", test_half_close);
   ADD ("/proxy/answers", test_answers);
   ADD ("/proxy/clock", test_clock);
+  ADD ("/proxy/stopped", test_stopped);
   ADD ("/proxy/body", test_many);
   ADD ("/proxy/model-runner", test_model_runner);
   ADD ("/proxy/model-runner-places", test_model_runner_places);
