@@ -97,9 +97,9 @@ creel_answer_prepare (CreelAnswer *answer, CreelHttpHead *head, CreelResponse *r
 {
   const char *reason = NULL;
 
-  if (answer->scrub != NULL && response->status == 206)
+  if (answer->scrub != NULL && (response->status == 206 || response->status == 226))
     {
-      *ret_message = "The server sent a part of an answer that nobody asked for, and the key could be cut by its ends";
+      *ret_message = "The server sent a part or a difference that nobody asked for, and the key could be in two pieces";
       reason = CREEL_REASON_LEAK;
     }
   else if (answer->scrub != NULL && response->upgrade && soup_message_headers_get_list (head->headers, "Sec-WebSocket-Extensions") != NULL)

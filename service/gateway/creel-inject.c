@@ -96,6 +96,7 @@ creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
   soup_message_headers_replace (head->headers, "Accept-Encoding", "identity");
   soup_message_headers_remove (head->headers, "Range");
   soup_message_headers_remove (head->headers, "If-Range");
+  soup_message_headers_remove (head->headers, "A-IM");
 }
 
 static char *

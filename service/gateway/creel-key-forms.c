@@ -98,18 +98,35 @@ pair_may_be (const CreelKeyForms *forms, const guint8 *data)
   return (forms->pairs[index >> 3] >> (index & 7)) & 1;
 }
 
-/* What may follow `a`: any character of the pattern at `next` in any spelling, or what `a` is the last of */
+/* How base64 and hex are broken into lines, as it is and in JSON */
+static const char *const breaks[] = { "\n", "\r\n", "\\n", "\\r\\n" };
+
+/* `a` may stand before the character at `next`, in any spelling of it. */
 static void
-allow_next (CreelKeyForms *forms, const Pattern *pattern, gsize next, char a)
+allow_character (CreelKeyForms *forms, const Pattern *pattern, gsize next, char a)
 {
   char members[2];
 
-  if (next >= pattern->length)
-    return;
   for (guint i = 0; i < get_members (pattern->alphabet, pattern->text[next], members); i++)
     allow_pair (forms, a, members[i]);
   for (const char *p = "%\\&"; *p != '\0'; p++)
     allow_pair (forms, a, *p);
+}
+
+static void
+allow_next (CreelKeyForms *forms, const Pattern *pattern, gsize next, char a)
+{
+  if (next >= pattern->length)
+    return;
+  allow_character (forms, pattern, next, a);
+  for (guint i = 0; pattern->alphabet != EXACT && i < G_N_ELEMENTS (breaks); i++)
+    {
+      const char *p = breaks[i];
+
+      for (allow_pair (forms, a, *p); p[1] != '\0'; p++)
+        allow_pair (forms, p[0], p[1]);
+      allow_character (forms, pattern, next, *p);
+    }
 }
 
 static void
@@ -272,6 +289,27 @@ take_character (char c, const guint8 *data, gsize size, gsize at, Places *next)
   return open;
 }
 
+/* Adds the places after line breaks. TRUE: the data ends inside of one. */
+static gboolean
+skip_break (const guint8 *data, gsize size, Places *places)
+{
+  guint n = places->n;
+  gboolean open = FALSE;
+
+  for (guint i = 0; i < n; i++)
+    for (guint j = 0; j < G_N_ELEMENTS (breaks); j++)
+      {
+        gsize length = strlen (breaks[j]), there = MIN (length, size - places->at[i]);
+
+        if (memcmp (data + places->at[i], breaks[j], there) != 0)
+          continue;
+        open |= there < length;
+        if (there == length)
+          add_place (places, places->at[i] + length);
+      }
+  return open;
+}
+
 /* ret_end: where the longest one that starts there ends, 0 when there is none. TRUE: more data may make one of it. */
 static gboolean
 match (const Pattern *pattern, const guint8 *data, gsize size, gsize start, gsize *ret_end)
@@ -285,6 +323,8 @@ match (const Pattern *pattern, const guint8 *data, gsize size, gsize start, gsiz
       char members[2];
       guint n = get_members (pattern->alphabet, pattern->text[k], members);
 
+      if (k > 0 && pattern->alphabet != EXACT)
+        open |= skip_break (data, size, &places);
       for (guint i = 0; i < places.n; i++)
         if (places.at[i] == size)
           open = TRUE;

@@ -4,7 +4,8 @@
 #include <glib.h>
 
 /* All ways in which a key may be written: as it is, in hex, in base64 at each of the three alignments, backwards; and each
- * character of these as itself, with percent, or escaped as in JSON, C or HTML. Immutable; wiped when it is freed. */
+ * character of these as itself, with percent, or escaped as in JSON, C or HTML; hex and base64 also broken into lines. Immutable;
+ * wiped when it is freed. */
 typedef struct _CreelKeyForms CreelKeyForms;
 
 /* secrets: the key and what else is as good as it, none of them empty, five at most. */

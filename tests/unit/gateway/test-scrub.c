@@ -61,6 +61,7 @@ test_known (void)
   for (const char *p = KEY; *p != '\0'; p++)
     g_string_append_printf (hex, "%02x", *p);
   check_scrub (hex->str, TRUE);
+  check_scrub ("c2stbGl2\nZS8wMTIz\r\nKzQ1Njc4\\nOWFiY2Rl\\r\\nZg==", TRUE);
   for (gsize i = 0; i < G_N_ELEMENTS (wraps); i++)
     {
       g_auto (GStrv) parts = g_strsplit (wraps[i], "%s", 2);
@@ -125,25 +126,31 @@ to_base64 (const char *text, guint before)
   return g_string_free (same, FALSE);
 }
 
-/* ways to write each character, mixed at will */
+static const char *const breaks[] = { "\n", "\r\n", "\\n", "\\r\\n" };
+
+/* ways to write each character, mixed at will; lines of so many, 0 for one line */
 static char *
-disguise (const char *text, guint intensity)
+disguise (const char *text, guint intensity, guint columns)
 {
   GString *out = g_string_new (NULL);
 
-  for (; *text != '\0'; text++)
-    switch (random_below (100) < intensity ? random_below (8) : 8)
-      {
-      case 0: g_string_append_printf (out, "%%%02x", *text); break;
-      case 1: g_string_append_printf (out, "%%%02X", *text); break;
-      case 2: g_string_append_printf (out, "\\u%04x", *text); break;
-      case 3: g_string_append_printf (out, "\\u%04X", *text); break;
-      case 4: g_string_append_printf (out, g_ascii_isalnum (*text) ? "%c" : "\\%c", *text); break;
-      case 5: g_string_append_printf (out, "&#%d;", *text); break;
-      case 6: g_string_append_printf (out, "\\x%02X", *text); break;
-      case 7: g_string_append_printf (out, "%%25%02X", *text); break;
-      default: g_string_append_c (out, *text); break;
-      }
+  for (guint i = 0; *text != '\0'; text++)
+    {
+      if (columns > 0 && ++i % columns == 0)
+        g_string_append (out, breaks[random_below (G_N_ELEMENTS (breaks))]);
+      switch (random_below (100) < intensity ? random_below (8) : 8)
+        {
+        case 0: g_string_append_printf (out, "%%%02x", *text); break;
+        case 1: g_string_append_printf (out, "%%%02X", *text); break;
+        case 2: g_string_append_printf (out, "\\u%04x", *text); break;
+        case 3: g_string_append_printf (out, "\\u%04X", *text); break;
+        case 4: g_string_append_printf (out, g_ascii_isalnum (*text) ? "%c" : "\\%c", *text); break;
+        case 5: g_string_append_printf (out, "&#%d;", *text); break;
+        case 6: g_string_append_printf (out, "\\x%02X", *text); break;
+        case 7: g_string_append_printf (out, "%%25%02X", *text); break;
+        default: g_string_append_c (out, *text); break;
+        }
+    }
   return g_string_free (out, FALSE);
 }
 
@@ -161,7 +168,7 @@ fold (char c, guint alphabet)
 
 /* Where the longest reading of form[k...] at `at` ends, 0 for none */
 static gsize
-read_form (const Form *form, gsize k, const char *text, gsize at)
+read_form (const Form *form, gsize k, const char *text, gsize at, gboolean after_break)
 {
   static const char *const escapes[] = { "%", "%25", "\\u00", "\\x", "&#x", "&#", "\\", "&amp;", "&lt;", "&gt;", "&quot;" };
   static const char entities[] = "&<>\"";
@@ -169,8 +176,19 @@ read_form (const Form *form, gsize k, const char *text, gsize at)
 
   if (form->text[k] == '\0')
     return at;
+  for (guint i = 0; !after_break && k > 0 && (form->alphabet == 1 || form->alphabet == 2) && i < G_N_ELEMENTS (breaks); i++)
+    if (strncmp (text + at, breaks[i], strlen (breaks[i])) == 0)
+      {
+        gsize its_end = read_form (form, k, text, at + strlen (breaks[i]), TRUE);
+
+        best = MAX (best, its_end);
+      }
   if (fold (text[at], form->alphabet) == form->text[k])
-    best = read_form (form, k + 1, text, at + 1);
+    {
+      gsize its_end = read_form (form, k + 1, text, at + 1, FALSE);
+
+      best = MAX (best, its_end);
+    }
   for (guint i = 0; strchr ("%\\&", text[at]) != NULL && text[at] != '\0' && i < G_N_ELEMENTS (escapes); i++)
     {
       gsize length = strlen (escapes[i]);
@@ -195,7 +213,7 @@ read_form (const Form *form, gsize k, const char *text, gsize at)
         code = (guint) (g_ascii_xdigit_value (rest[0]) * 16 + g_ascii_xdigit_value (rest[1])), end = (char *) rest + 2;
       if (code > 0 && code < 128 && fold ((char) code, form->alphabet) == form->text[k])
         {
-          gsize its_end = read_form (form, k + 1, text, (gsize) (end - text));
+          gsize its_end = read_form (form, k + 1, text, (gsize) (end - text), FALSE);
 
           best = MAX (best, its_end);
         }
@@ -215,7 +233,7 @@ apply_oracle (GArray *forms, const char *text, char *out)
 
       for (guint i = 0; i < forms->len; i++)
         {
-          gsize its_end = read_form (&g_array_index (forms, Form, i), 0, text, at);
+          gsize its_end = read_form (&g_array_index (forms, Form, i), 0, text, at, FALSE);
 
           longest = MAX (longest, its_end);
         }
@@ -268,7 +286,7 @@ make_text (GArray *forms)
     {
       const Form *form = &g_array_index (forms, Form, random_below (forms->len));
       guint kind = random_below (4);
-      g_autofree char *piece = disguise (form->text, kind == 0 ? 0 : random_below (101));
+      g_autofree char *piece = disguise (form->text, kind == 0 ? 0 : random_below (101), form->alphabet % 3 > 0 ? random_below (20) : 0);
       gsize length = strlen (piece), cut = random_below (4);
 
       cut = MIN (cut, length);
