@@ -32,6 +32,7 @@ struct _CreelConnection
 {
   CreelProxy *proxy;
   CreelEndpoint *guest;
+  CreelTlsStream *tls; /* of the guest's end, when there is one */
   CreelWay way;
   State state;
   gint64 since; /* of the state */
@@ -215,6 +216,7 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
     }
   creel_endpoint_unref (connection->guest);
   connection->guest = creel_endpoint_new (G_IO_STREAM (source));
+  connection->tls = CREEL_TLS_STREAM (source);
   connection->context.scheme = CREEL_SCHEME_HTTPS;
   set_state (connection, STATE_HEAD);
   creel_endpoint_set_func (connection->guest, step, connection);
@@ -463,6 +465,8 @@ on_exchange_end_later (gpointer user_data)
       break;
     case CREEL_EXCHANGE_ABORT:
     default:
+      if (connection->tls != NULL)
+        creel_tls_stream_cut (connection->tls);
       end_connection (connection);
       break;
     }

@@ -152,6 +152,12 @@ close_stream (GIOStream *stream, GCancellable *cancellable, GError **error)
   return g_io_stream_close (self->base, NULL, error);
 }
 
+void
+creel_tls_stream_cut (CreelTlsStream *self)
+{
+  self->bye_sent = TRUE;
+}
+
 static void
 creel_tls_stream_finalize (GObject *object)
 {
