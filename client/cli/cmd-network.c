@@ -229,6 +229,7 @@ print_request (GVariant *entry, gpointer user_data)
     { CREEL_FIELD_HOST, "host" },       { CREEL_FIELD_PORT, "port" },     { CREEL_FIELD_REQUEST_PATH, "path" },
     { CREEL_FIELD_RULE, "rule" },       { CREEL_FIELD_CREDENTIAL, "credential" }, { CREEL_FIELD_STATUS, "status" },
     { CREEL_FIELD_WAY, "way" },         { CREEL_FIELD_BYTES_IN, "bytes_in" }, { CREEL_FIELD_BYTES_OUT, "bytes_out" },
+    { CREEL_FIELD_SCRUBBED, "scrubbed" },
   };
   Cli *cli = user_data;
   const char *values[G_N_ELEMENTS (fields)];

@@ -35,6 +35,7 @@ typedef struct
   const guint8 *in; /* not read yet */
   gsize in_size;
   gboolean started, ended;
+  gboolean closed; /* ended, and what follows is nothing that goes on */
   z_stream z;
   BrotliDecoderState *brotli;
   ZSTD_DStream *zstd;
@@ -151,8 +152,9 @@ run_zlib (Stage *stage, gsize *ret_size)
   int result;
 
   /* gzip may be several in a row */
-  if (stage->ended && stage->coding == GZIP && stage->in_size > 0 && stage->in[0] == 0x1f)
-    stage->ended = inflateReset (&stage->z) != Z_OK;
+  if (stage->ended && stage->in_size > 0 && !stage->closed)
+    stage->closed = stage->coding != GZIP || stage->in[0] != 0x1f || inflateReset (&stage->z) != Z_OK;
+  stage->ended &= stage->closed || stage->in_size == 0;
   if (stage->ended)
     {
       stage->in_size = 0; /* nobody gets to see it */
