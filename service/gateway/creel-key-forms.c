@@ -16,6 +16,7 @@ typedef enum
   EXACT,
   HEX,    /* the case of a digit does not count */
   BASE64, /* both alphabets */
+  ALPHABETS,
 } Alphabet;
 
 typedef struct
@@ -32,6 +33,7 @@ struct _CreelKeyForms
   guint n_patterns;
   gsize shortest;
   guint32 first[256];  /* set of the patterns that a byte may start */
+  guint8 (*seen)[256][256 / 8]; /* while they are made: of each alphabet the neighbours in patterns */
   guint8 pairs[65536 / 8]; /* set of the two bytes that may stand side by side inside any form */
 };
 
@@ -140,14 +142,11 @@ allow_spelling (CreelKeyForms *forms, const Pattern *pattern, gsize at, guint wa
       allow_pair (forms, g_ascii_toupper (text[i]), g_ascii_toupper (text[i + 1]));
     }
   allow_next (forms, pattern, at + 1, text[length - 1]);
-  if (way > 0)
-    {
-      allow_next (forms, pattern, at + 1, g_ascii_tolower (text[length - 1]));
-      allow_next (forms, pattern, at + 1, g_ascii_toupper (text[length - 1]));
-    }
+  if (way > 0 && g_ascii_isalpha (text[length - 1]))
+    allow_next (forms, pattern, at + 1, g_ascii_toupper (text[length - 1]));
 }
 
-/* Takes text */
+/* Takes text. Neighbours that were seen before allow nothing new: that is what makes long keys quick. */
 static void
 add_pattern (CreelKeyForms *forms, char *text, Alphabet alphabet)
 {
@@ -160,7 +159,11 @@ add_pattern (CreelKeyForms *forms, char *text, Alphabet alphabet)
     {
       char members[2], spelling[WAY_MAX];
       guint n = get_members (alphabet, text[at], members);
+      guint8 *seen = &forms->seen[alphabet][(guint8) text[at]][(guint8) text[at + 1] / 8], bit = (guint8) (1 << text[at + 1] % 8);
 
+      if (at > 0 && (*seen & bit) != 0)
+        continue;
+      *seen |= bit;
       for (guint i = 0; i < n; i++)
         for (guint way = 0; way < WAYS; way++)
           {
@@ -213,6 +216,7 @@ creel_key_forms_new (const char *const *secrets)
   CreelKeyForms *forms = g_new0 (CreelKeyForms, 1);
 
   g_atomic_ref_count_init (&forms->ref_count);
+  forms->seen = g_malloc0 (ALPHABETS * sizeof forms->seen[0]);
   for (; *secrets != NULL; secrets++)
     {
       gsize size = strlen (*secrets);
@@ -225,6 +229,8 @@ creel_key_forms_new (const char *const *secrets)
       add_base64 (forms, *secrets, size);
       add_long_pattern (forms, g_strreverse (g_strdup (*secrets)), EXACT);
     }
+  explicit_bzero (forms->seen, ALPHABETS * sizeof forms->seen[0]);
+  g_clear_pointer (&forms->seen, g_free);
   return forms;
 }
 
