@@ -9,6 +9,7 @@
 #define GUEST_TEXT_MAX 256
 /* mounts and a CA bundle on an emulated CPU of a busy machine */
 #define CONFIGURE_TIMEOUT_SECONDS 60
+#define CLOCK_SECONDS 15
 
 struct _CreelControl
 {
@@ -20,6 +21,8 @@ struct _CreelControl
   char *kernel, *boot_id, *init;
   CreelCall *configure;
   guint configure_timeout_id;
+  CreelCall *clock;
+  guint clock_id;
 };
 
 static void
@@ -52,6 +55,36 @@ clear_guest (CreelControl *control)
   g_clear_pointer (&control->kernel, g_free);
   g_clear_pointer (&control->boot_id, g_free);
   g_clear_pointer (&control->init, g_free);
+}
+
+static void
+on_clock_set (int status, const guint8 *body, gsize length, const char *failure, gpointer user_data)
+{
+  CreelControl *control = user_data;
+
+  control->clock = NULL;
+}
+
+void
+creel_control_set_clock (CreelControl *control)
+{
+  CreelChannel *channel = creel_control_get_channel (control, NULL);
+  g_autofree char *time = g_strdup_printf ("%" G_GINT64_FORMAT, g_get_real_time ());
+  GByteArray *body;
+
+  /* one that does not answer is not asked more and more */
+  if (channel == NULL || control->clock != NULL)
+    return;
+  body = g_byte_array_new ();
+  creel_records_add (body, "time", time);
+  control->clock = creel_call_start (channel, "/clock", body, NULL, on_clock_set, control, NULL);
+}
+
+static gboolean
+on_clock (gpointer user_data)
+{
+  creel_control_set_clock (user_data);
+  return G_SOURCE_CONTINUE;
 }
 
 static void
@@ -125,6 +158,7 @@ creel_control_new (int listen_fd, const CreelControlHandler *handler, gpointer u
   control->state = "waiting";
   control->status_text = g_strdup ("Waiting for the guest");
   control->link = creel_link_new (listen_fd, TRUE, &link_handler, control);
+  control->clock_id = g_timeout_add_seconds (CLOCK_SECONDS, on_clock, control);
   return control;
 }
 
@@ -135,6 +169,8 @@ creel_control_free (CreelControl *control)
     return;
   g_clear_handle_id (&control->configure_timeout_id, g_source_remove);
   g_clear_pointer (&control->configure, creel_call_cancel);
+  g_clear_handle_id (&control->clock_id, g_source_remove);
+  g_clear_pointer (&control->clock, creel_call_cancel);
   creel_link_free (control->link);
   clear_guest (control);
   g_free (control->status_text);

@@ -29,6 +29,8 @@ const char *creel_control_get_status_text (CreelControl *control);
 GVariant *creel_control_make_guest (CreelControl *control);
 /* The channel when the guest is ready, else NULL with CREEL_ERROR_NOT_RUNNING. */
 CreelChannel *creel_control_get_channel (CreelControl *control, GError **error);
+/* Tells a guest that is ready what time it is. Done by itself every 15 s: guests lose time while this machine sleeps, and emulated ones whenever it is busy. */
+void creel_control_set_clock (CreelControl *control);
 /* Finishes when the guest has taken the request to power off. */
 void creel_control_shutdown_async (CreelControl *control, GAsyncReadyCallback callback, gpointer user_data);
 gboolean creel_control_shutdown_finish (GAsyncResult *result, GError **error);

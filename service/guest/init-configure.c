@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define RECORDS_MAX (4 * 1024 * 1024)
+#define CLOCK_TOLERANCE 500000 /* microseconds */
 
 static Records current;
 
@@ -70,12 +72,16 @@ configure_get (void)
   return &current;
 }
 
-static void
-set_clock (const char *text)
+void
+clock_set (const char *text)
 {
   unsigned long long usec = strtoull (text, NULL, 10);
-  struct timespec now = { .tv_sec = (time_t) (usec / 1000000), .tv_nsec = (long) (usec % 1000000 * 1000) };
+  struct timespec now = { .tv_sec = (time_t) (usec / 1000000), .tv_nsec = (long) (usec % 1000000 * 1000) }, ours;
 
+  clock_gettime (CLOCK_REALTIME, &ours);
+  /* what the way here took is no reason to jump */
+  if (llabs ((long long) usec - ((long long) ours.tv_sec * 1000000 + ours.tv_nsec / 1000)) < CLOCK_TOLERANCE)
+    return;
   if (usec > 0 && clock_settime (CLOCK_REALTIME, &now) < 0)
     say ("cannot set the clock: %s", strerror (errno));
 }
@@ -136,7 +142,7 @@ configure_apply (Records *records)
 
   value = records_get (records, "time");
   if (value != NULL)
-    set_clock (value);
+    clock_set (value);
   value = records_get (records, "hostname");
   if (value != NULL && *value != '\0' && strlen (value) <= 64)
     set_names (value);

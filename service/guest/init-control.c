@@ -16,7 +16,7 @@ static const char *boot_problem;
 /* A request whose body is collected, or an answer that is sent, or both. */
 typedef struct
 {
-  enum { CONFIGURE, EXEC, SHUTDOWN } kind;
+  enum { CONFIGURE, CLOCK, EXEC, SHUTDOWN } kind;
   uint64_t id;
   Records body;
   bool acted;
@@ -134,6 +134,14 @@ request_end (CreelStream *stream, void *user_data)
 
   if (request->kind == CONFIGURE)
     act_configure (stream, &request->body);
+  else if (request->kind == CLOCK)
+    {
+      const char *time = records_get (&request->body, "time");
+
+      if (time != NULL)
+        clock_set (time);
+      control_answer (stream, 200, "");
+    }
   else if (request->kind == EXEC)
     session_exec (stream, request->id, &request->body);
   else
@@ -229,6 +237,8 @@ on_request (CreelChannel *channel, CreelStream *stream, const CreelHead *head, v
     answer_error (stream, 405, "the method is not allowed");
   else if (post && strcmp (path, "/configure") == 0)
     collect (stream, CONFIGURE, 0);
+  else if (post && strcmp (path, "/clock") == 0)
+    collect (stream, CLOCK, 0);
   else if (post && strcmp (path, "/shutdown") == 0)
     collect (stream, SHUTDOWN, 0);
   else if (*boot_problem != '\0')

@@ -100,6 +100,8 @@ void records_clear (Records *records);
 
 /* Applies a /configure. Returns NULL or a text that says what failed. Takes the records. */
 const char *configure_apply (Records *records);
+/* text: microseconds since the epoch; nothing happens when the clock is right to half a second. */
+void clock_set (const char *text);
 const Records *configure_get (void);
 
 /* -- init-user.c -- */

@@ -10,6 +10,7 @@
 
 #include "creel-control.h"
 #include "creel-error.h"
+#include "creel-records.h"
 #include "creel-session.h"
 #include "fake-guest.h"
 
@@ -566,6 +567,25 @@ test_shutdown (Fixture *f, gconstpointer data)
   WAIT_UNTIL (done);
 }
 
+static void
+on_time (const char *key, const char *value, gpointer user_data)
+{
+  /* alone: that is no configuration */
+  *(gint64 *) user_data = g_str_equal (key, "time") ? g_ascii_strtoll (value, NULL, 10) : G_MININT64;
+}
+
+/* The guest hears what time it is, once it is ready. */
+static void
+test_clock (Fixture *f, gconstpointer data)
+{
+  gint64 before = g_get_real_time (), said = 0;
+
+  creel_control_set_clock (f->control);
+  creel_control_set_clock (f->control); /* the first one is not answered yet */
+  WAIT_UNTIL (creel_records_parse (fake_guest_get_body (f->guest)->data, fake_guest_get_body (f->guest)->len, on_time, &said) && said >= before);
+  g_assert_cmpint (said, <=, g_get_real_time ());
+}
+
 int
 main (int argc, char **argv)
 {
@@ -592,5 +612,6 @@ main (int argc, char **argv)
   ADD ("output", test_output);
   ADD ("discard", test_discard);
   ADD ("shutdown", test_shutdown);
+  ADD ("clock", test_clock);
   return g_test_run ();
 }
