@@ -212,6 +212,8 @@ on_answer (gpointer user_data)
 {
   CreelExchange *exchange = user_data;
 
+  if (exchange->finished)
+    return;
   exchange->activity = g_get_monotonic_time ();
   step (exchange->guest, exchange);
 }
