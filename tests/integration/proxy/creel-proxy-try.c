@@ -12,23 +12,26 @@
 #include <unistd.h>
 
 #include "creel-error.h"
+#include "creel-guest-config.h"
 #include "creel-proxy-private.h"
+#include "creel-records.h"
 
 static char **arg_allow, **arg_deny, **arg_bypass, **arg_credential;
 static char *arg_parent, *arg_parent_key;
 static char *arg_format, *arg_parameter;
-static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent;
+static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent, *arg_environment;
 static int arg_port;
 
 static const GOptionEntry options[] = {
   { "allow", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_allow, "Rule that allows", "RULE" },
   { "deny", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_deny, "Rule that denies", "RULE" },
   { "bypass", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_bypass, "Never intercepted", "HOST" },
-  { "credential", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_credential, "Host that gets the key as bearer", "HOST:PORT" },
+  { "credential", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_credential, "Host that gets the key, as bearer or in a format of its own", "HOST:PORT[=FORMAT]" },
   { "format", 0, 0, G_OPTION_ARG_STRING, &arg_format, "How it gets the key: \"basic:USER\"", "FORMAT" },
   { "parameter", 0, 0, G_OPTION_ARG_STRING, &arg_parameter, "It gets the key in the query", "NAME" },
   { "key", 0, 0, G_OPTION_ARG_STRING, &arg_key, "The key; without one the keyring counts as locked", "KEY" },
   { "ca", 0, 0, G_OPTION_ARG_FILENAME, &arg_ca, "Where to write the certificate", "FILE" },
+  { "environment", 0, 0, G_OPTION_ARG_FILENAME, &arg_environment, "Where to write what a guest's programs have, a variable a line", "FILE" },
   { "trust", 0, 0, G_OPTION_ARG_FILENAME, &arg_trust, "Directory of trusted certificates", "DIRECTORY" },
   { "audit", 0, 0, G_OPTION_ARG_FILENAME, &arg_audit, "Socket that stands for the journal's; made when nobody has it yet", "SOCKET" },
   { "transparent", 0, 0, G_OPTION_ARG_STRING, &arg_transparent, "Take every connection as one to this", "HOST:PORT" },
@@ -61,6 +64,26 @@ provide (const char *credential, GTask *reply, gpointer user_data)
     g_task_return_pointer (reply, g_bytes_new (key, strlen (key)), (GDestroyNotify) g_bytes_unref);
   else
     g_task_return_new_error (reply, CREEL_ERROR, CREEL_ERROR_KEYRING_LOCKED, "Locked");
+}
+
+static void
+add_variable (const char *key, const char *value, gpointer text)
+{
+  if (g_str_equal (key, "env"))
+    g_string_append_printf (text, "%s\n", value);
+}
+
+static void
+write_environment (void)
+{
+  CreelDefinition definition = { .name = (char *) "try" };
+  g_autoptr (GByteArray) records = creel_guest_config_build (&definition, NULL, NULL, NULL, 0);
+  g_autoptr (GString) text = g_string_new (NULL);
+  g_autoptr (GError) error = NULL;
+
+  creel_records_parse (records->data, records->len, add_variable, text);
+  if (!g_file_set_contents (arg_environment, text->str, -1, &error))
+    g_error ("%s", error->message);
 }
 
 static gboolean
@@ -131,11 +154,13 @@ main (int argc, char **argv)
   for (char **host = arg_credential; host != NULL && *host != NULL; host++)
     {
       CreelCredential *credential = g_new0 (CreelCredential, 1);
+      g_auto (GStrv) words = g_strsplit (*host, "=", 2);
+      const char *format = words[1] != NULL ? words[1] : arg_format != NULL ? arg_format : "Bearer {}";
 
       credential->name = g_strdup ("try");
-      credential->hosts = g_strdupv ((char *[]){ *host, NULL });
+      credential->hosts = g_strdupv ((char *[]){ words[0], NULL });
       credential->header = arg_parameter == NULL ? g_strdup ("Authorization") : NULL;
-      credential->format = g_strdup (arg_format != NULL ? arg_format : "Bearer {}");
+      credential->format = g_strdup (format);
       credential->parameter = g_strdup (arg_parameter);
       g_ptr_array_add (credentials, credential);
     }
@@ -144,6 +169,8 @@ main (int argc, char **argv)
   g_assert_no_error (error);
   if (arg_ca != NULL && !g_file_set_contents (arg_ca, creel_ca_get_certificate (ca), -1, &error))
     g_error ("%s", error->message);
+  if (arg_environment != NULL)
+    write_environment ();
   if (arg_audit != NULL && !g_file_test (arg_audit, G_FILE_TEST_EXISTS))
     open_journal ();
   g_autoptr (CreelAudit) audit = creel_audit_new ("try", arg_audit);
