@@ -189,7 +189,7 @@ on_tunnel_announced (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   creel_upstream_open_async (connection->proxy->upstream, connection->proxy->policy, connection->context.fixed_host,
-                             connection->context.fixed_port, CREEL_UPSTREAM_BYTES, 0, connection->cancellable, on_tunnel_connected, connection);
+                             connection->context.fixed_port, FALSE, CREEL_UPSTREAM_BYTES, 0, connection->cancellable, on_tunnel_connected, connection);
 }
 
 static void

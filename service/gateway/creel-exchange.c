@@ -437,7 +437,7 @@ open_upstream (CreelExchange *exchange, gboolean fresh)
   CreelRequest *request = exchange->request;
   gboolean repeatable = is_safe (request->head->method) && request->body_kind == CREEL_BODY_NONE;
 
-  creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port,
+  creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, FALSE,
                              get_use (request),
                              fresh || request->wants_websocket ? 0 : repeatable ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
                              exchange->cancellable, on_upstream, exchange);

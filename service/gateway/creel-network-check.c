@@ -31,7 +31,6 @@ take_scheme (const char **url, guint16 *ret_port)
 GVariant *
 creel_network_check (const CreelPolicy *policy, const char *url, const char *method, GError **error)
 {
-  static const char *const verdicts[] = { "deny", "ask", "allow" };
   g_auto (CreelDecision) decision = { 0 };
   g_autoptr (CreelHost) host = NULL;
   g_autofree char *path = NULL;
@@ -56,7 +55,7 @@ creel_network_check (const CreelPolicy *policy, const char *url, const char *met
   creel_policy_decide (policy, scheme, host, port, method[0] != '\0' ? method : "GET", path, &decision);
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
-  g_variant_builder_add (&builder, "{sv}", "verdict", g_variant_new_string (verdicts[MIN (decision.verdict, 2)]));
+  g_variant_builder_add (&builder, "{sv}", "verdict", g_variant_new_string (creel_verdict_get_name (decision.verdict)));
   g_variant_builder_add (&builder, "{sv}", "rule", g_variant_new_string (decision.rule != NULL ? decision.rule : ""));
   g_variant_builder_add (&builder, "{sv}", "origin", g_variant_new_string (decision.origin != NULL ? decision.origin : ""));
   g_variant_builder_add (&builder, "{sv}", "reason", g_variant_new_string (decision.reason != NULL ? decision.reason : ""));

@@ -149,7 +149,7 @@ typedef struct
   CreelHost *host;
   guint16 port;
   CreelUpstreamUse use;
-  gboolean reused;
+  gboolean asked, reused;
   const char *reason;
   GList *addresses; /* checked */
   CreelParentProxy *parent; /* the way, or NULL: directly */
@@ -323,10 +323,10 @@ check_addresses (GTask *owned, GList *addresses)
     {
       g_autoptr (GInetAddress) address = creel_address_unmap (link->data);
       const char *why = NULL;
-      gboolean allowed = creel_policy_address_allowed (open->policy, open->host, address, open->port, &why);
+      gboolean allowed = creel_policy_address_allowed (open->policy, open->host, address, open->port, open->asked, &why);
 
       if (allowed && is_own_address (address) &&
-          !creel_policy_own_address_allowed (open->policy, open->host, address, open->port))
+          !creel_policy_own_address_allowed (open->policy, open->host, address, open->port, open->asked))
         {
           why = "an address of this host";
           allowed = FALSE;
@@ -378,7 +378,7 @@ on_resolved (GObject *source, GAsyncResult *result, gpointer user_data)
 }
 
 void
-creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, CreelUpstreamUse use,
+creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, gboolean asked, CreelUpstreamUse use,
                            guint max_idle_seconds, GCancellable *cancellable, GAsyncReadyCallback callback,
                            gpointer user_data)
 {
@@ -391,6 +391,7 @@ creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHo
   open->policy = policy != NULL ? creel_policy_ref (policy) : NULL;
   open->host = creel_host_ref (host);
   open->port = port;
+  open->asked = asked;
   /* services of this machine, the model runner among them, are no business of a proxy elsewhere */
   if (upstream->parent != NULL && !creel_rule_is_localhost_name (host) && !creel_model_runner_is (host, port) &&
       creel_parent_proxy_is_for (upstream->parent, host, port))

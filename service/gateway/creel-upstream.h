@@ -25,9 +25,9 @@ typedef enum
   CREEL_UPSTREAM_TLS,   /* anything in TLS */
 } CreelUpstreamUse;
 
-/* max_idle_seconds: take a kept connection that is not older than this; 0: always a new one. With TLS the certificate
+/* asked: as for creel_policy_address_allowed(). max_idle_seconds: take a kept connection that is not older than this; 0: always a new one. With TLS the certificate
  * was verified for `host`. */
-void creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, CreelUpstreamUse use,
+void creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, gboolean asked, CreelUpstreamUse use,
                                 guint max_idle_seconds, GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
 typedef struct

@@ -13,6 +13,7 @@ typedef struct
   char *text;
   char *origin;
   CreelVerdict verdict;
+  gboolean approved;
 } Rule;
 
 static void
@@ -121,7 +122,7 @@ set_command (CreelDefinition *definition, const char *value, GError **error)
 }
 
 static gboolean
-add_rule (CreelDefinitionReader *reader, CreelVerdict verdict, const char *value, const char *origin, GError **error)
+add_rule (CreelDefinitionReader *reader, CreelVerdict verdict, gboolean approved, const char *value, const char *origin, GError **error)
 {
   g_autoptr (CreelRule) parsed = NULL;
   Rule *rule;
@@ -129,8 +130,12 @@ add_rule (CreelDefinitionReader *reader, CreelVerdict verdict, const char *value
   if (value[0] == '\0')
     {
       for (guint i = reader->rules->len; i > 0; i--)
-        if (((Rule *) reader->rules->pdata[i - 1])->verdict == verdict)
-          g_ptr_array_remove_index (reader->rules, i - 1);
+        {
+          const Rule *old = reader->rules->pdata[i - 1];
+
+          if (old->verdict == verdict && old->approved == approved)
+            g_ptr_array_remove_index (reader->rules, i - 1);
+        }
       return TRUE;
     }
   if (reader->rules->len >= CREEL_MAX_RULES)
@@ -149,6 +154,7 @@ add_rule (CreelDefinitionReader *reader, CreelVerdict verdict, const char *value
   rule->text = g_strdup (value);
   rule->origin = g_strdup (origin);
   rule->verdict = verdict;
+  rule->approved = approved;
   g_ptr_array_add (reader->rules, rule);
   return TRUE;
 }
@@ -189,9 +195,8 @@ set_text (char **text, const char *value)
 static gboolean
 set_policy (CreelDefinitionReader *reader, const char *value, GError **error)
 {
-  if (!g_str_equal (value, "allow") && !g_str_equal (value, "deny"))
-    return fail (error, "Policy= must be allow or deny");
-  reader->definition->default_verdict = g_str_equal (value, "allow") ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY;
+  if (!creel_verdict_parse (value, &reader->definition->default_verdict))
+    return fail (error, "Policy= must be ask, allow or deny");
   reader->has_policy = TRUE;
   return TRUE;
 }
@@ -263,11 +268,13 @@ take (CreelDefinitionReader *reader, const char *key, const char *value, const c
   if (g_str_equal (key, "Policy"))
     return set_policy (reader, value, error);
   if (g_str_equal (key, "Allow"))
-    return add_rule (reader, CREEL_VERDICT_ALLOW, value, origin, error);
+    return add_rule (reader, CREEL_VERDICT_ALLOW, FALSE, value, origin, error);
+  if (g_str_equal (key, "Approved"))
+    return add_rule (reader, CREEL_VERDICT_ALLOW, TRUE, value, origin, error);
   if (g_str_equal (key, "Ask"))
-    return add_rule (reader, CREEL_VERDICT_ASK, value, origin, error);
+    return add_rule (reader, CREEL_VERDICT_ASK, FALSE, value, origin, error);
   if (g_str_equal (key, "Deny"))
-    return add_rule (reader, CREEL_VERDICT_DENY, value, origin, error);
+    return add_rule (reader, CREEL_VERDICT_DENY, FALSE, value, origin, error);
   if (g_str_equal (key, "Bypass"))
     return set_list (&d->bypass, CREEL_MAX_RULES, value, error);
   if (g_str_equal (key, "Credential"))
@@ -276,6 +283,8 @@ take (CreelDefinitionReader *reader, const char *key, const char *value, const c
     return add_publish (d, value, error);
   if (g_str_equal (key, "StartTimeoutSec"))
     return set_count (&d->start_timeout, 24 * 3600, value, error);
+  if (g_str_equal (key, "AskTimeoutSec"))
+    return set_count (&d->ask_timeout, 24 * 3600, value, error);
   if (g_str_equal (key, "Created"))
     return set_created (d, value, error);
   g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Unknown key \"%.64s\" in [%s]", key,
@@ -350,8 +359,11 @@ build_policy (CreelDefinitionReader *reader, GError **error)
 
       if (parsed == NULL)
         return FALSE;
+      if (rule->approved)
+        creel_rule_set_approved (parsed);
       creel_policy_take_rule (d->policy, parsed);
-      creel_conf_strv_add (rule->verdict == CREEL_VERDICT_ALLOW ? &d->allow
+      creel_conf_strv_add (rule->approved                       ? &d->approved
+                           : rule->verdict == CREEL_VERDICT_ALLOW ? &d->allow
                            : rule->verdict == CREEL_VERDICT_ASK ? &d->ask
                                                                 : &d->deny,
                            rule->text);

@@ -118,10 +118,11 @@ check_rules (const CreelDefinition *d, GError **error)
     { "Allow", d->allow, CREEL_VERDICT_ALLOW },
     { "Ask", d->ask, CREEL_VERDICT_ASK },
     { "Deny", d->deny, CREEL_VERDICT_DENY },
+    { "Approved", d->approved, CREEL_VERDICT_ALLOW },
   };
   g_autoptr (GHashTable) seen = g_hash_table_new (g_str_hash, g_str_equal);
 
-  if (g_strv_length (d->allow) + g_strv_length (d->ask) + g_strv_length (d->deny) > CREEL_MAX_RULES)
+  if (g_strv_length (d->allow) + g_strv_length (d->approved) + g_strv_length (d->ask) + g_strv_length (d->deny) > CREEL_MAX_RULES)
     return fail (error, "Too many rules, %d are allowed", CREEL_MAX_RULES);
   for (guint i = 0; i < G_N_ELEMENTS (lists); i++)
     {
@@ -135,7 +136,8 @@ check_rules (const CreelDefinition *d, GError **error)
 
           if (parsed == NULL)
             return fail (error, "%s=%s: %s", lists[i].key, *rule, local_error->message);
-          if (other != NULL && other != lists[i].key)
+          /* what was approved goes with the rule that asked */
+          if (other != NULL && other != lists[i].key && (lists[i].rules != d->approved || g_str_equal (other, "Deny")))
             return fail (error, "%s=%s contradicts %s=%s", lists[i].key, *rule, other, *rule);
           g_hash_table_insert (seen, *rule, (gpointer) lists[i].key);
         }
@@ -234,6 +236,8 @@ creel_definition_validate (const CreelDefinition *d, GError **error)
     return fail (error, "Disk=%" G_GUINT64_FORMAT " is out of range: 256M to 64T", d->disk);
   if (d->start_timeout < 1 || d->start_timeout > 24 * 3600)
     return fail (error, "StartTimeoutSec=%u is out of range: 1 to 86400", d->start_timeout);
+  if (d->ask_timeout < 1 || d->ask_timeout > 1800)
+    return fail (error, "AskTimeoutSec=%u is out of range: 1 to 1800", d->ask_timeout);
   if (d->preset != NULL)
     {
       g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);

@@ -34,6 +34,7 @@ creel_definition_new (const char *name)
   d->cpus = 2;
   d->disk = 20 * G_GUINT64_CONSTANT (1024) * 1024 * 1024;
   d->start_timeout = 90;
+  d->ask_timeout = 60;
   d->workspaces = g_ptr_array_new_with_free_func (workspace_free);
   d->own_credentials = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_credential_free);
   d->policy = creel_policy_new (CREEL_VERDICT_DENY);
@@ -41,6 +42,7 @@ creel_definition_new (const char *name)
   d->command = g_new0 (char *, 1);
   d->allow = g_new0 (char *, 1);
   d->ask = g_new0 (char *, 1);
+  d->approved = g_new0 (char *, 1);
   d->deny = g_new0 (char *, 1);
   d->bypass = g_new0 (char *, 1);
   d->credentials = g_new0 (char *, 1);
@@ -63,6 +65,7 @@ creel_definition_free (CreelDefinition *d)
   g_strfreev (d->command);
   g_strfreev (d->allow);
   g_strfreev (d->ask);
+  g_strfreev (d->approved);
   g_strfreev (d->deny);
   g_strfreev (d->bypass);
   g_strfreev (d->credentials);
@@ -301,14 +304,16 @@ creel_definition_format (const CreelDefinition *d)
   put_list (text, "Environment", d->environment);
   put_command (text, d->command);
   put (text, "Preset", d->preset);
-  put (text, "Policy", d->default_verdict == CREEL_VERDICT_ALLOW ? "allow" : "deny");
+  put (text, "Policy", creel_verdict_get_name (d->default_verdict));
   put_list (text, "Allow", d->allow);
   put_list (text, "Ask", d->ask);
+  put_list (text, "Approved", d->approved);
   put_list (text, "Deny", d->deny);
   put_list (text, "Bypass", d->bypass);
   put_list (text, "Credential", d->credentials);
   put_list (text, "Publish", d->publish);
   put_number (text, "StartTimeoutSec", d->start_timeout);
+  put_number (text, "AskTimeoutSec", d->ask_timeout);
   put_number (text, "Created", d->created);
   for (guint i = 0; i < d->own_credentials->len; i++)
     {

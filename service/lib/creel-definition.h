@@ -55,9 +55,11 @@ typedef struct
   char **environment;      /* Environment=KEY=VALUE, one per line, no quoting */
   char **command;          /* Command=: words as g_shell_parse_argv splits them; empty: the image's */
   char *preset;            /* Preset=locked|balanced|open */
-  CreelVerdict default_verdict; /* Policy=deny|allow */
-  CreelPolicy *policy;     /* preset plus Allow=, Ask=, Deny= in one, plus the ceiling when it was loaded; never NULL */
+  CreelVerdict default_verdict; /* Policy=deny|ask|allow */
+  CreelPolicy *policy;     /* preset plus Allow=, Approved=, Ask=, Deny= in one, plus the ceiling when it was loaded; never NULL */
   char **allow, **ask, **deny; /* the rules as texts, for editing */
+  char **approved;         /* Approved=: as Allow=, and goes before Ask=: what was answered with "always" */
+  guint ask_timeout;       /* AskTimeoutSec= seconds that a request waits for an answer, 1 to 1800; default 60 */
   char **bypass;           /* Bypass=HOST[:PORT]: tunnelled, never intercepted */
   char **credentials;      /* Credential=NAME */
   char **publish;          /* Publish=[[IP:]HOST:]GUEST, as creel_publish_format() writes it */

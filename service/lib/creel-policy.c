@@ -16,6 +16,26 @@ struct _CreelPolicy
   GPtrArray *rules;
 };
 
+static const char *const verdict_names[] = { "deny", "ask", "allow" };
+
+const char *
+creel_verdict_get_name (CreelVerdict verdict)
+{
+  return verdict_names[MIN (verdict, CREEL_VERDICT_ALLOW)];
+}
+
+gboolean
+creel_verdict_parse (const char *name, CreelVerdict *ret_verdict)
+{
+  for (guint i = 0; i < G_N_ELEMENTS (verdict_names); i++)
+    if (g_str_equal (name, verdict_names[i]))
+      {
+        *ret_verdict = i;
+        return TRUE;
+      }
+  return FALSE;
+}
+
 CreelPolicy *
 creel_policy_new (CreelVerdict default_verdict)
 {
@@ -66,8 +86,9 @@ add_line (CreelPolicy *policy, char *line, const char *origin, GError **error)
     }
   if (equals != NULL && g_str_equal (line, "Default"))
     {
+      /* who wants to be asked is asked, with every preset */
       if (g_str_equal (equals + 1, "allow"))
-        policy->default_verdict = CREEL_VERDICT_ALLOW;
+        policy->default_verdict = policy->default_verdict == CREEL_VERDICT_ASK ? CREEL_VERDICT_ASK : CREEL_VERDICT_ALLOW;
       else if (g_str_equal (equals + 1, "deny"))
         policy->default_verdict = CREEL_VERDICT_DENY;
       else
@@ -191,14 +212,18 @@ creel_decision_clear (CreelDecision *decision)
   g_clear_pointer (&decision->origin, g_free);
   g_clear_pointer (&decision->reason, g_free);
   decision->verdict = CREEL_VERDICT_DENY;
-  decision->needs_request = FALSE;
+  decision->needs_request = decision->conditional = FALSE;
 }
 
-/* deny before ask before allow: the order of the enumeration */
+/* deny before what was approved before ask before allow */
 static gboolean
 is_stronger (const CreelRule *rule, const CreelRule *found)
 {
-  return found == NULL || rule->verdict < found->verdict;
+  if (found == NULL)
+    return TRUE;
+  if (rule->approved || found->approved)
+    return rule->approved ? found->verdict > CREEL_VERDICT_DENY && !found->approved : rule->verdict == CREEL_VERDICT_DENY;
+  return rule->verdict < found->verdict;
 }
 
 void
@@ -218,6 +243,7 @@ creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const CreelH
         continue;
       if (creel_rule_has_conditions (rule))
         {
+          decision.conditional |= rule->verdict != CREEL_VERDICT_DENY;
           if (scheme == CREEL_SCHEME_TCP)
             {
               /* bytes that are not read cannot be told apart: a partial denial denies, a partial permission does not permit */
@@ -239,13 +265,14 @@ creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const CreelH
   if (found != NULL)
     {
       decision.verdict = found->verdict;
+      decision.conditional = creel_rule_has_conditions (found);
       decision.rule = g_strdup (found->text);
       decision.origin = g_strdup (found->origin);
     }
-  else if (policy != NULL && policy->default_verdict == CREEL_VERDICT_ALLOW && scheme != CREEL_SCHEME_TCP &&
+  else if (policy != NULL && policy->default_verdict != CREEL_VERDICT_DENY && scheme != CREEL_SCHEME_TCP &&
            port != 0 && !creel_rule_is_localhost_name (host) &&
            (address == NULL || creel_address_get_floor (address) == NULL))
-    decision.verdict = CREEL_VERDICT_ALLOW;
+    decision.verdict = policy->default_verdict;
 
   /* an unconditional denial is final, whatever the request would be */
   if (found != NULL && found->verdict == CREEL_VERDICT_DENY)
@@ -262,9 +289,18 @@ creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const CreelH
   *ret_decision = decision;
 }
 
+/* Whether a rule opens what it names; one that asks does so only for whom it was asked about, not for a name that leads there. */
+static gboolean
+opens (const CreelRule *rule, const CreelHost *host, gboolean asked)
+{
+  return rule->verdict == CREEL_VERDICT_ALLOW ||
+         (rule->verdict == CREEL_VERDICT_ASK && asked &&
+          (creel_host_get_address (host) != NULL || creel_rule_is_localhost_name (host)));
+}
+
 gboolean
 creel_policy_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address, guint16 port,
-                              const char **ret_reason)
+                              gboolean asked, const char **ret_reason)
 {
   const char *floor = creel_address_get_floor (address);
   gboolean metadata = creel_address_is_metadata (address);
@@ -285,11 +321,11 @@ creel_policy_address_allowed (const CreelPolicy *policy, const CreelHost *host, 
                 *ret_reason = "denied by a rule for its address";
               return FALSE;
             }
-          if (rule->verdict == CREEL_VERDICT_ALLOW && creel_cidr_is_within_floor (&rule->cidr) &&
+          if (opens (rule, host, asked) && creel_cidr_is_within_floor (&rule->cidr) &&
               (!metadata || creel_cidr_is_single (&rule->cidr)))
             named = TRUE;
         }
-      else if (rule->kind == CREEL_RULE_LOCALHOST && rule->verdict == CREEL_VERDICT_ALLOW && loopback &&
+      else if (rule->kind == CREEL_RULE_LOCALHOST && opens (rule, host, asked) && loopback &&
                creel_rule_is_localhost_name (host))
         named = TRUE;
     }
@@ -303,13 +339,14 @@ creel_policy_address_allowed (const CreelPolicy *policy, const CreelHost *host, 
 }
 
 gboolean
-creel_policy_own_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address, guint16 port)
+creel_policy_own_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address, guint16 port,
+                                  gboolean asked)
 {
   for (guint i = 0; policy != NULL && i < policy->rules->len; i++)
     {
       const CreelRule *rule = policy->rules->pdata[i];
 
-      if (rule->verdict != CREEL_VERDICT_ALLOW || !creel_rule_matches_port (rule, port))
+      if (!opens (rule, host, asked) || !creel_rule_matches_port (rule, port))
         continue;
       if (rule->kind == CREEL_RULE_CIDR && creel_cidr_is_single (&rule->cidr) && creel_cidr_contains (&rule->cidr, address))
         return TRUE;

@@ -15,19 +15,27 @@
  * 0.0.0.0/0 does not. Metadata services need their exact address.
  * Deny and ask rules hold for a path also as servers read it: what is encoded without need decoded, parameters (";x") cut off,
  * without case.
- * Deny wins, then ask, then allow, then the default. Nothing, or something unreadable, denies. */
+ * Deny wins, then what was approved, then ask, then allow, then the default. An ask rule for addresses holds for who connects to an
+ * address, not for names that lead there. Nothing, or something unreadable, denies. */
 typedef enum
 {
   CREEL_VERDICT_DENY, /* zero: what is forgotten is denied */
   CREEL_VERDICT_ASK,
   CREEL_VERDICT_ALLOW,
 } CreelVerdict;
+/* "deny", "ask", "allow" */
+const char *creel_verdict_get_name (CreelVerdict verdict);
+gboolean creel_verdict_parse (const char *name, CreelVerdict *ret_verdict);
 
 typedef struct _CreelRule CreelRule;
 typedef struct _CreelPolicy CreelPolicy;
 
 /* `origin` is where it was written ("50-definition.conf:7"); shown by network check. */
 CreelRule *creel_rule_parse (CreelVerdict verdict, const char *text, const char *origin, GError **error);
+/* A permission that was given as the answer to a question: it goes before ask rules, not before denials. */
+void creel_rule_set_approved (CreelRule *rule);
+/* TRUE when it opens this one host and port and no other. */
+gboolean creel_rule_is_only_for (const CreelRule *rule, const CreelHost *host, guint16 port);
 void creel_rule_free (CreelRule *rule);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelRule, creel_rule_free)
 const char *creel_rule_get_text (const CreelRule *rule);
@@ -61,6 +69,7 @@ typedef struct
   char *origin; /* where it stands, or NULL */
   char *reason; /* one of the reasons of the standard refusal, "" when allowed */
   gboolean needs_request; /* allowed or denied only by method or path: intercept, then ask again with them */
+  gboolean conditional;   /* what decided holds for this method or path only */
 } CreelDecision;
 void creel_decision_clear (CreelDecision *decision);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CreelDecision, creel_decision_clear)
@@ -73,14 +82,15 @@ void creel_policy_decide (const CreelPolicy *policy, CreelScheme scheme, const C
 
 /* The address floor. FALSE with a reason when a connection to `address` for `host`:`port` is refused:
  * loopback, private, link-local, metadata, CGNAT, multicast, ULA, NAT64/6to4/mapped forms, ... unless a CIDR or
- * localhost:PORT rule of the policy names it. */
+ * localhost:PORT rule of the policy names it. asked: the owner
+ * was asked about this host and port and said yes; then an ask rule that names the address opens it too. */
 gboolean creel_policy_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address,
-                                       guint16 port, const char **ret_reason);
+                                       guint16 port, gboolean asked, const char **ret_reason);
 
 /* For an address that the host itself holds: only a rule for exactly this address or localhost:PORT opens it,
  * so that a permission for the office network is none for the services of this machine. */
 gboolean creel_policy_own_address_allowed (const CreelPolicy *policy, const CreelHost *host, GInetAddress *address,
-                                           guint16 port);
+                                           guint16 port, gboolean asked);
 
 /* Dot segments, %-forms and double slashes resolved once; NULL when no two parsers would agree. Without the query. */
 char *creel_path_canonicalize (const char *path, GError **error);
@@ -88,6 +98,9 @@ char *creel_path_canonicalize (const char *path, GError **error);
 /* Reasons of the standard refusal, as sent in Creel-Denied and logged in CREEL_REASON. */
 #define CREEL_REASON_POLICY "policy"                     /* no rule allows it */
 #define CREEL_REASON_RULE "rule"                         /* a rule denies it */
+#define CREEL_REASON_DECLINED "declined"                 /* the owner was asked and said no */
+#define CREEL_REASON_UNANSWERED "unanswered"             /* the owner was asked, or could not be, and said nothing in time */
+#define CREEL_REASON_QUESTIONS "questions"               /* 429: too many questions wait for the owner already */
 #define CREEL_REASON_ADDRESS "address"                   /* the address floor */
 #define CREEL_REASON_IDENTITY "identity"                 /* CONNECT, SNI and Host disagree: 421 */
 #define CREEL_REASON_MALFORMED "malformed"               /* 400 */

@@ -32,6 +32,21 @@ creel_rule_free (CreelRule *rule)
   g_free (rule);
 }
 
+void
+creel_rule_set_approved (CreelRule *rule)
+{
+  g_return_if_fail (rule->verdict == CREEL_VERDICT_ALLOW);
+  rule->approved = TRUE;
+}
+
+gboolean
+creel_rule_is_only_for (const CreelRule *rule, const CreelHost *host, guint16 port)
+{
+  return !rule->any_port && rule->port == port && creel_rule_matches_host (rule, host) &&
+         (rule->kind == CREEL_RULE_EXACT || rule->kind == CREEL_RULE_LOCALHOST ||
+          (rule->kind == CREEL_RULE_CIDR && creel_cidr_is_single (&rule->cidr)));
+}
+
 const char *
 creel_rule_get_text (const CreelRule *rule)
 {

@@ -23,6 +23,7 @@ struct _CreelRule
   char *origin;
   char *name;    /* of EXACT, or what follows the stars */
   CreelCidr cidr;
+  gboolean approved;
   gboolean tcp;
   gboolean any_port;
   guint16 port;  /* 0 and not any_port: 80 and 443; for a denial without a port any_port is set */

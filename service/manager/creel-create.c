@@ -129,9 +129,8 @@ take_network (CreelDefinition *d, GVariant *options, gboolean *ret_widens, GErro
 {
   const char *policy = NULL;
 
-  if (g_variant_lookup (options, "policy", "&s", &policy) && !g_str_equal (policy, "allow") && !g_str_equal (policy, "deny"))
-    return invalid (error, "policy must be \"allow\" or \"deny\"");
-  d->default_verdict = g_strcmp0 (policy, "allow") == 0 ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY;
+  if (g_variant_lookup (options, "policy", "&s", &policy) && !creel_verdict_parse (policy, &d->default_verdict))
+    return invalid (error, "policy must be \"ask\", \"allow\" or \"deny\"");
   /* "locked" and "allow" contradict each other: who asks for one only means that one */
   d->preset = d->default_verdict == CREEL_VERDICT_ALLOW ? NULL : g_strdup ("locked");
   if (g_variant_lookup (options, "preset", "&s", &policy))
@@ -143,7 +142,7 @@ take_network (CreelDefinition *d, GVariant *options, gboolean *ret_widens, GErro
   take_list (options, "deny", &d->deny);
   take_list (options, "ask", &d->ask);
   take_list (options, "bypass", &d->bypass);
-  *ret_widens = d->allow[0] != NULL || d->ask[0] != NULL || d->bypass[0] != NULL || d->default_verdict == CREEL_VERDICT_ALLOW ||
+  *ret_widens = d->allow[0] != NULL || d->ask[0] != NULL || d->bypass[0] != NULL || d->default_verdict != CREEL_VERDICT_DENY ||
                 (d->preset != NULL && !g_str_equal (d->preset, "locked"));
   return TRUE;
 }

@@ -73,7 +73,7 @@ remove_rules (CreelDefinition *d, GVariant *changes, gboolean *ret_widens, GErro
   for (char **value = values; *value != NULL; value++)
     {
       gboolean refusing = drop (&d->deny, *value) | drop (&d->ask, *value);
-      gboolean allowing = drop (&d->allow, *value) | drop (&d->bypass, *value);
+      gboolean allowing = drop (&d->allow, *value) | drop (&d->approved, *value) | drop (&d->bypass, *value);
 
       *ret_widens |= refusing;
       if (!refusing && !allowing)
@@ -92,6 +92,7 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
   static const char *const known[] = { "policy:s", "preset:s", "allow:as", "deny:as", "ask:as", "bypass:as", "remove:as",
                                        "reset:b", NULL };
   gboolean reset = FALSE, widens = FALSE, tightens = FALSE;
+  CreelVerdict verdict;
   const char *text;
 
   if (!creel_options_check (changes, known, error))
@@ -103,6 +104,7 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
       clear (&d->allow);
       clear (&d->deny);
       clear (&d->ask);
+      clear (&d->approved);
       clear (&d->bypass);
       d->default_verdict = CREEL_VERDICT_DENY;
     }
@@ -110,15 +112,15 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
     return FALSE;
   if (g_variant_lookup (changes, "policy", "&s", &text))
     {
-      if (!g_str_equal (text, "allow") && !g_str_equal (text, "deny"))
+      if (!creel_verdict_parse (text, &verdict))
         {
-          g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "policy must be \"allow\" or \"deny\"");
+          g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "policy must be \"ask\", \"allow\" or \"deny\"");
           return FALSE;
         }
-      widens |= g_str_equal (text, "allow") && d->default_verdict != CREEL_VERDICT_ALLOW;
-      d->default_verdict = g_str_equal (text, "allow") ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY;
+      widens |= verdict > d->default_verdict;
+      d->default_verdict = verdict;
       /* what a fresh sandbox has; asked for together they are a contradiction */
-      if (g_str_equal (text, "allow") && g_strcmp0 (d->preset, "locked") == 0)
+      if (verdict == CREEL_VERDICT_ALLOW && g_strcmp0 (d->preset, "locked") == 0)
         g_clear_pointer (&d->preset, g_free);
     }
   if (g_variant_lookup (changes, "preset", "&s", &text))
@@ -191,7 +193,6 @@ parse_target (const char *url, CreelScheme *ret_scheme, CreelHost **ret_host, gu
 GVariant *
 creel_network_check (const CreelDefinition *d, const char *url, const char *method, GError **error)
 {
-  static const char *const verdicts[] = { "deny", "ask", "allow" };
   g_auto (CreelDecision) decision = { 0 };
   g_autoptr (CreelHost) host = NULL;
   g_autofree char *path = NULL;
@@ -205,7 +206,7 @@ creel_network_check (const CreelDefinition *d, const char *url, const char *meth
     method = "GET";
   creel_policy_decide (d->policy, scheme, host, port, method, path != NULL ? path : "/", &decision);
   g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
-  g_variant_builder_add (&b, "{sv}", "verdict", g_variant_new_string (verdicts[decision.verdict]));
+  g_variant_builder_add (&b, "{sv}", "verdict", g_variant_new_string (creel_verdict_get_name (decision.verdict)));
   g_variant_builder_add (&b, "{sv}", "rule", g_variant_new_string (decision.rule != NULL ? decision.rule : ""));
   g_variant_builder_add (&b, "{sv}", "origin", g_variant_new_string (decision.origin != NULL ? decision.origin : ""));
   g_variant_builder_add (&b, "{sv}", "reason", g_variant_new_string (decision.reason != NULL ? decision.reason : ""));

@@ -162,10 +162,11 @@ creel_sandbox_get_properties (CreelSandbox *sandbox)
   put_list (&b, "Environment", d->environment);
   put_list (&b, "Command", d->command);
   put_list (&b, "Credentials", d->credentials);
-  put_text (&b, "Policy", d->default_verdict == CREEL_VERDICT_ALLOW ? "allow" : "deny");
+  put_text (&b, "Policy", creel_verdict_get_name (d->default_verdict));
   put_text (&b, "Preset", d->preset);
   put_list (&b, "Allow", d->allow);
   put_list (&b, "Ask", d->ask);
+  put_list (&b, "Approved", d->approved);
   put_list (&b, "Deny", d->deny);
   put_list (&b, "Bypass", d->bypass);
   put_list (&b, "Publish", d->publish);

@@ -17,7 +17,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, size_t size)
       creel_policy_take_rule (policy, rule);
       creel_policy_decide (policy, CREEL_SCHEME_HTTPS, host, 443, "GET", "/a/b/c", &decision);
       /* no name is ever let to the loopback by a rule that is not about an address */
-      creel_policy_address_allowed (policy, host, loopback, 443, NULL);
+      creel_policy_address_allowed (policy, host, loopback, 443, FALSE, NULL);
     }
   creel_policy_add_text (policy, text, "fuzz", NULL);
   return 0;

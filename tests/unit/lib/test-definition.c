@@ -122,8 +122,8 @@ test_round_trip (void)
   g_autoptr (GError) error = NULL;
   g_autoptr (CreelDefinition) a = parse (MINIMAL "Memory=1G\nWorkspace=/w a:ro\nEnvironment=A=\"q\" 'x' # no comment\n"
                                                  "Command=a '' 'it'\\''s' '$x'\nPolicy=allow\nPreset=open\n"
-                                                 "Allow=example.com:8443 GET,POST /x/*\nAsk=*.example.org\nDeny=10.0.0.0/8\n"
-                                                 "Bypass=pinned.example.com\nCredential=own\nPublish=[::]:8080:80\nStartTimeoutSec=7\n"
+                                                 "Allow=example.com:8443 GET,POST /x/*\nAsk=*.example.org\nApproved=a.example.org:443\nDeny=10.0.0.0/8\n"
+                                                 "Bypass=pinned.example.com\nCredential=own\nPublish=[::]:8080:80\nStartTimeoutSec=7\nAskTimeoutSec=5\n"
                                                  "[X-Creel-Credential own]\nHost=k.example.com:8443\nParameter=key\n",
                                          &error);
   g_autofree char *text = NULL;
@@ -136,6 +136,9 @@ test_round_trip (void)
   g_assert_no_error (error);
   again = creel_definition_format (b);
   g_assert_cmpstr (text, ==, again);
+  g_assert_cmpuint (b->ask_timeout, ==, 5);
+  g_assert_cmpstr (b->approved[0], ==, "a.example.org:443");
+  g_assert_cmpuint (g_strv_length (b->allow), ==, 1);
   g_assert_cmpstr (b->command[1], ==, "");
   g_assert_cmpstr (b->command[2], ==, "it's");
   g_assert_cmpstr (b->environment[0], ==, "A=\"q\" 'x' # no comment");
@@ -170,6 +173,11 @@ test_bad (void)
     { MINIMAL "Preset=none\n", "test.conf" },
     { MINIMAL "Allow=exa mple..com\n", "test.conf:4" },
     { MINIMAL "Allow=a.example\nDeny=a.example\n", "contradicts" },
+    { MINIMAL "Approved=a.example:443\nDeny=a.example:443\n", "contradicts" },
+    { MINIMAL "Ask=a.example\nAllow=a.example\nApproved=a.example\n", "contradicts" },
+    { MINIMAL "Approved=a b c\n", "test.conf:4" },
+    { MINIMAL "AskTimeoutSec=0\n", "AskTimeoutSec=0" },
+    { MINIMAL "AskTimeoutSec=3600\n", "AskTimeoutSec=3600" },
     { MINIMAL "Preset=locked\nPolicy=allow\n", "contradicts" },
     { MINIMAL "Credential=own\nBypass=k.example\n[X-Creel-Credential own]\nHost=k.example\nHeader=X\n", "contradicts" },
     { MINIMAL "Credential=a\nCredential=a\n", "twice" },

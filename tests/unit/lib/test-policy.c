@@ -4,20 +4,24 @@
 
 #include <glib/gstdio.h>
 
-/* rules: "+rule" allow, "-rule" deny, "?rule" ask, "!" at the start: default allow; separated by | */
+/* rules: "+rule" allow, "-rule" deny, "?rule" ask, "~rule" approved, "!" at the start: default allow, "%": default ask; separated by | */
 static CreelPolicy *
 make (const char *rules)
 {
-  CreelPolicy *policy = creel_policy_new (rules[0] == '!' ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY);
-  g_auto (GStrv) list = g_strsplit (rules[0] == '!' ? rules + 1 : rules, "|", -1);
+  CreelPolicy *policy = creel_policy_new (rules[0] == '!'   ? CREEL_VERDICT_ALLOW
+                                          : rules[0] == '%' ? CREEL_VERDICT_ASK
+                                                            : CREEL_VERDICT_DENY);
+  g_auto (GStrv) list = g_strsplit (rules[0] == '!' || rules[0] == '%' ? rules + 1 : rules, "|", -1);
 
   for (char **rule = list; *rule != NULL && **rule != '\0'; rule++)
     {
       g_autoptr (GError) error = NULL;
-      CreelVerdict verdict = **rule == '+' ? CREEL_VERDICT_ALLOW : **rule == '?' ? CREEL_VERDICT_ASK : CREEL_VERDICT_DENY;
+      CreelVerdict verdict = **rule == '+' || **rule == '~' ? CREEL_VERDICT_ALLOW : **rule == '?' ? CREEL_VERDICT_ASK : CREEL_VERDICT_DENY;
       CreelRule *parsed = creel_rule_parse (verdict, *rule + 1, "test:1", &error);
 
       g_assert_no_error (error);
+      if (**rule == '~')
+        creel_rule_set_approved (parsed);
       creel_policy_take_rule (policy, parsed);
     }
   return policy;
@@ -113,6 +117,29 @@ static const struct
   { "+ok.com /v1/x:run", HTTPS, "ok.com", 443, "GET", "/v1/x%3Arun", D, FALSE },
   { "+ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin;x/y", D, FALSE },
   { "+ok.com|?ok.com /admin/**", HTTPS, "ok.com", 443, "GET", "/admin;x/y", Q, FALSE },
+  /* an approval goes before what asks, never before a denial, and for what it says only */
+  { "?*|~ok.com:443", HTTPS, "ok.com", 443, NULL, NULL, A, FALSE },
+  { "~ok.com:443|?*|+ok.com", HTTPS, "ok.com", 443, NULL, NULL, A, FALSE },
+  { "?*|~ok.com:443", HTTPS, "ok.com", 80, NULL, NULL, Q, FALSE },
+  { "?*|~ok.com:443", HTTPS, "a.ok.com", 443, NULL, NULL, Q, FALSE },
+  { "-*|~ok.com:443|?*", HTTPS, "ok.com", 443, NULL, NULL, D, FALSE },
+  { "~ok.com:443|?*|-ok.com /x", HTTPS, "ok.com", 443, "GET", "/x", D, FALSE },
+  { "~ok.com:443|?*|-ok.com /x", HTTPS, "ok.com", 443, NULL, NULL, A, TRUE },
+  { "?ok.com|~ok.com:443 GET /a", HTTPS, "ok.com", 443, NULL, NULL, Q, TRUE },
+  { "?ok.com|~ok.com:443 GET /a", HTTPS, "ok.com", 443, "GET", "/a", A, FALSE },
+  { "?ok.com|~ok.com:443 GET /a", HTTPS, "ok.com", 443, "GET", "/a;x", Q, FALSE },
+  { "?ok.com|~ok.com:443 GET /a", HTTPS, "ok.com", 443, "GET", "/%61", Q, FALSE },
+  { "?tcp://ok.com:22|~ok.com:22", TCP, "ok.com", 22, NULL, NULL, Q, FALSE },
+  { "?tcp://ok.com:22|~tcp://ok.com:22", TCP, "ok.com", 22, NULL, NULL, A, FALSE },
+  { "%", HTTPS, "any.example", 8443, NULL, NULL, Q, FALSE },
+  { "%+ok.com", HTTPS, "ok.com", 443, NULL, NULL, A, FALSE },
+  { "%-bad.com", HTTPS, "bad.com", 443, NULL, NULL, D, FALSE },
+  { "%", HTTPS, "10.1.2.3", 443, NULL, NULL, D, FALSE },
+  { "%", HTTPS, "169.254.169.254", 80, NULL, NULL, D, FALSE },
+  { "%", HTTPS, "localhost", 80, NULL, NULL, D, FALSE },
+  { "%", TCP, "any.example", 22, NULL, NULL, D, FALSE },
+  { "%+ok.com GET", HTTPS, "ok.com", 443, NULL, NULL, Q, TRUE },
+  { "%+ok.com GET", HTTPS, "ok.com", 443, "POST", "/", Q, FALSE },
   { "+localhost", HTTPS, "localhost", 12434, NULL, NULL, A, FALSE },
   { "+localhost", HTTPS, "localhost", 80, NULL, NULL, D, FALSE },
   { "+localhost", HTTPS, "host.docker.internal", 12434, NULL, NULL, A, FALSE },
@@ -149,7 +176,7 @@ test_no_policy_denies (void)
   creel_policy_decide (NULL, HTTPS, host, 443, "GET", "/", &decision);
   g_assert_cmpint (decision.verdict, ==, D);
   g_assert_cmpstr (decision.reason, ==, CREEL_REASON_NOT_READY);
-  g_assert_false (creel_policy_address_allowed (NULL, host, address, 443, NULL));
+  g_assert_false (creel_policy_address_allowed (NULL, host, address, 443, FALSE, NULL));
 }
 
 static const struct
@@ -193,7 +220,7 @@ test_floor (void)
 
       g_test_message ("%s %s", floors[i].rules, floors[i].address);
       g_assert_nonnull (address);
-      g_assert_cmpint (creel_policy_address_allowed (policy, host, address, 443, &reason), ==, floors[i].allowed);
+      g_assert_cmpint (creel_policy_address_allowed (policy, host, address, 443, FALSE, &reason), ==, floors[i].allowed);
       g_assert_cmpint (reason == NULL, ==, floors[i].allowed);
     }
 }
@@ -205,9 +232,96 @@ test_own_address (void)
   g_autoptr (CreelPolicy) single = make ("+192.168.1.5");
   g_autoptr (CreelHost) host = creel_host_parse ("192.168.1.5", -1, NULL);
 
-  g_assert_true (creel_policy_address_allowed (range, host, creel_host_get_address (host), 443, NULL));
-  g_assert_false (creel_policy_own_address_allowed (range, host, creel_host_get_address (host), 443));
-  g_assert_true (creel_policy_own_address_allowed (single, host, creel_host_get_address (host), 443));
+  g_assert_true (creel_policy_address_allowed (range, host, creel_host_get_address (host), 443, FALSE, NULL));
+  g_assert_false (creel_policy_own_address_allowed (range, host, creel_host_get_address (host), 443, FALSE));
+  g_assert_true (creel_policy_own_address_allowed (single, host, creel_host_get_address (host), 443, FALSE));
+}
+
+static const struct
+{
+  const char *rules, *method;
+  gboolean conditional;
+} conditions[] = {
+  { "?ok.com", NULL, FALSE },           { "?ok.com", "GET", FALSE },          { "?ok.com POST", "POST", TRUE },
+  { "?ok.com POST|?ok.com", "GET", FALSE }, { "%", "GET", FALSE },            { "%+ok.com GET", "POST", TRUE },
+  { "%-ok.com /x", "POST", FALSE },     { "+ok.com GET", "GET", TRUE },
+};
+
+/* An answer holds for what the question was about, so it must be known how much that is. */
+static void
+test_conditional (void)
+{
+  g_autoptr (CreelHost) host = creel_host_parse ("ok.com", -1, NULL);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (conditions); i++)
+    {
+      g_autoptr (CreelPolicy) policy = make (conditions[i].rules);
+      g_auto (CreelDecision) decision = { 0 };
+
+      g_test_message ("%s %s", conditions[i].rules, conditions[i].method);
+      creel_policy_decide (policy, HTTPS, host, 443, conditions[i].method, conditions[i].method != NULL ? "/" : NULL, &decision);
+      g_assert_cmpint (decision.conditional, ==, conditions[i].conditional);
+    }
+}
+
+static const struct
+{
+  const char *rules, *host, *address;
+  gboolean asked, allowed, own;
+} answered[] = {
+  { "?10.0.0.0/8", "10.0.0.1", "10.0.0.1", FALSE, FALSE, FALSE },
+  { "?10.0.0.0/8", "10.0.0.1", "10.0.0.1", TRUE, TRUE, FALSE },
+  { "?10.0.0.1", "10.0.0.1", "10.0.0.1", TRUE, TRUE, TRUE },
+  { "?10.0.0.1 POST", "10.0.0.1", "10.0.0.1", TRUE, TRUE, TRUE },
+  /* the name was asked about, not where it leads */
+  { "?10.0.0.0/8|?x.com", "x.com", "10.0.0.1", TRUE, FALSE, FALSE },
+  { "?localhost:443|?x.com", "x.com", "127.0.0.1", TRUE, FALSE, FALSE },
+  { "?localhost:443", "localhost", "127.0.0.1", TRUE, TRUE, TRUE },
+  { "?localhost:443", "localhost", "127.0.0.1", FALSE, FALSE, FALSE },
+  { "?*|?0.0.0.0/0", "10.0.0.1", "10.0.0.1", TRUE, FALSE, FALSE },
+  { "?169.254.0.0/16", "169.254.169.254", "169.254.169.254", TRUE, FALSE, FALSE },
+  { "?10.0.0.0/8|-10.0.0.1", "10.0.0.1", "10.0.0.1", TRUE, FALSE, FALSE },
+};
+
+/* An answer opens no reserved address but one that the question named. */
+static void
+test_answered_floor (void)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (answered); i++)
+    {
+      g_autoptr (CreelPolicy) policy = make (answered[i].rules);
+      g_autoptr (CreelHost) host = creel_host_parse (answered[i].host, -1, NULL);
+      g_autoptr (GInetAddress) address = g_inet_address_new_from_string (answered[i].address);
+
+      g_test_message ("%s %s %d", answered[i].rules, answered[i].host, answered[i].asked);
+      g_assert_cmpint (creel_policy_address_allowed (policy, host, address, 443, answered[i].asked, NULL), ==, answered[i].allowed);
+      g_assert_cmpint (creel_policy_own_address_allowed (policy, host, address, 443, answered[i].asked) && answered[i].allowed, ==, answered[i].own);
+    }
+}
+
+static void
+test_only_for (void)
+{
+  static const struct
+  {
+    const char *rule, *host;
+    gboolean only;
+  } cases[] = {
+    { "ok.com:443", "ok.com", TRUE },     { "ok.com:443 POST /x", "ok.com", TRUE }, { "ok.com", "ok.com", FALSE },
+    { "ok.com:*", "ok.com", FALSE },      { "*.ok.com:443", "a.ok.com", FALSE },    { "*:443", "ok.com", FALSE },
+    { "ok.com:443", "other.com", FALSE }, { "ok.com:80", "ok.com", FALSE },         { "[::1]:443", "::1", TRUE },
+    { "10.0.0.1:443", "10.0.0.1", TRUE }, { "10.0.0.0/8:443", "10.0.0.1", FALSE },  { "localhost:443", "127.0.0.1", TRUE },
+    { "tcp://ok.com:443", "ok.com", TRUE },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (CreelRule) rule = creel_rule_parse (CREEL_VERDICT_ALLOW, cases[i].rule, "", NULL);
+      g_autoptr (CreelHost) host = creel_host_parse (cases[i].host, -1, NULL);
+
+      g_test_message ("%s %s", cases[i].rule, cases[i].host);
+      g_assert_cmpint (creel_rule_is_only_for (rule, host, 443), ==, cases[i].only);
+    }
 }
 
 static void
@@ -345,6 +459,9 @@ main (int argc, char **argv)
   g_test_add_func ("/policy/no-policy-denies", test_no_policy_denies);
   g_test_add_func ("/policy/floor", test_floor);
   g_test_add_func ("/policy/own-address", test_own_address);
+  g_test_add_func ("/policy/conditional", test_conditional);
+  g_test_add_func ("/policy/answered-floor", test_answered_floor);
+  g_test_add_func ("/policy/only-for", test_only_for);
   g_test_add_func ("/policy/bad-rules", test_bad_rules);
   g_test_add_func ("/policy/path", test_path);
   g_test_add_func ("/policy/files", test_files);

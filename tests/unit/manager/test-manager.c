@@ -238,10 +238,11 @@ test_network (gpointer fixture, gconstpointer unused)
     { "{'policy': <'deny'>}", FALSE },           { "{'preset': <'locked'>}", FALSE },
     { "{'preset': <'open'>}", TRUE },            { "{'bypass': <['b.example']>}", TRUE },
     { "{'ask': <['q.example']>}", TRUE },        { "{'reset': <true>}", TRUE },
+    { "{'policy': <'ask'>}", TRUE },             { "{'remove': <['p.example:443']>}", FALSE },
   };
   const char *bad[] = { "{'nonsense': <1>}", "{'allow': <['..']>}", "{'remove': <['unknown.example']>}", "{'policy': <'x'>}",
                         "{'deny': <['a.example']>}", "{'deny': <['']>}", "{'allow': <[' ']>}" };
-  const char *text = "[X-Creel]\nOwner=1\nImage=shell\nPreset=balanced\nAllow=a.example\nDeny=d.example\n";
+  const char *text = "[X-Creel]\nOwner=1\nImage=shell\nPreset=balanced\nAllow=a.example\nDeny=d.example\nApproved=p.example:443\n";
 
   for (guint i = 0; i < G_N_ELEMENTS (cases) + G_N_ELEMENTS (bad); i++)
     {
