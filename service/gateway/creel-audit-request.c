@@ -28,3 +28,11 @@ creel_exchange_audit_entry (CreelProxy *proxy, const char *message_id, guint64 n
                             host != NULL ? creel_host_get_text (host) : "?", port, path != NULL ? path : "");
   return entry;
 }
+
+void
+creel_exchange_audit_amounts (CreelAuditEntry *entry, guint64 out, guint64 in, gint64 started)
+{
+  creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_OUT, "%" G_GUINT64_FORMAT, out);
+  creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_IN, "%" G_GUINT64_FORMAT, in);
+  creel_audit_entry_printf (entry, CREEL_FIELD_DURATION, "%" G_GINT64_FORMAT, g_get_monotonic_time () - started);
+}

@@ -7,6 +7,7 @@
 #include "creel-exchange.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
+#include "creel-permit.h"
 #include "creel-refusal.h"
 #include "creel-tls-stream.h"
 #include "creel-tunnel.h"
@@ -22,6 +23,7 @@ typedef enum
   STATE_HEAD,      /* waits for a request */
   STATE_SNIFF,     /* waits for what tells the protocol */
   STATE_HANDSHAKE, /* TLS with the guest */
+  STATE_ASK,       /* waits for a person */
   STATE_WAIT,      /* for the journal or the internet, before a tunnel */
   STATE_EXCHANGE,
   STATE_TUNNEL,
@@ -36,11 +38,13 @@ struct _CreelConnection
   CreelWay way;
   State state;
   gint64 since; /* of the state */
-  CreelRequestContext context; /* owns its host; fixed_host NULL: the explicit proxy */
-  CreelScheme scheme;          /* of a tunnel */
+  CreelRequestContext context; /* owns its host and key; fixed_host NULL: the explicit proxy */
+  CreelScheme scheme;          /* of a tunnel, or of what waits for a person: unknown is a CONNECT without an answer yet */
+  gboolean asked;              /* about the tunnel, and the answer was yes */
   CreelExchange *exchange;
   CreelExchangeEnd end;
   CreelTunnel *tunnel;
+  CreelWait *wait;
   GCancellable *cancellable;
   guint later;
   guint64 number;
@@ -72,6 +76,7 @@ on_remove (gpointer user_data)
 static void
 end_connection (CreelConnection *connection)
 {
+  g_clear_pointer (&connection->wait, creel_wait_withdraw);
   creel_endpoint_set_func (connection->guest, NULL, NULL);
   if (connection->later == 0)
     connection->later = g_idle_add_full (G_PRIORITY_DEFAULT, on_remove, connection, NULL);
@@ -103,14 +108,13 @@ static void
 refuse_http (CreelConnection *connection, const char *reason, const char *method, const char *message)
 {
   CreelRequestContext *context = &connection->context;
-  GString *text = creel_refusal_format (reason, creel_refusal_get_status (reason),
-                                        context->fixed_host != NULL ? creel_host_get_text (context->fixed_host) : NULL,
-                                        context->fixed_port, method, message, FALSE);
+  g_autoptr (GString) text = creel_refusal_format (reason, creel_refusal_get_status (reason),
+                                                   context->fixed_host != NULL ? creel_host_get_text (context->fixed_host) : NULL,
+                                                   context->fixed_port, method, message, FALSE);
 
   connection->number = ++connection->proxy->next_request;
   audit (connection, CREEL_MESSAGE_REQUEST, method, reason, NULL, NULL);
   creel_endpoint_write (connection->guest, text->str, text->len);
-  g_string_free (text, TRUE);
   linger (connection);
 }
 
@@ -145,9 +149,8 @@ on_tunnel_end (gpointer user_data)
                                                            connection->way, "CONNECT", connection->context.fixed_host,
                                                            connection->context.fixed_port, NULL, NULL, NULL);
 
-      creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_OUT, "%" G_GUINT64_FORMAT, creel_endpoint_get_bytes_read (connection->guest));
-      creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_IN, "%" G_GUINT64_FORMAT, creel_endpoint_get_bytes_written (connection->guest));
-      creel_audit_entry_printf (entry, CREEL_FIELD_DURATION, "%" G_GINT64_FORMAT, g_get_monotonic_time () - connection->started);
+      creel_exchange_audit_amounts (entry, creel_endpoint_get_bytes_read (connection->guest),
+                                    creel_endpoint_get_bytes_written (connection->guest), connection->started);
       creel_audit_write_async (connection->proxy->audit, entry, NULL, NULL, NULL);
     }
   end_connection (connection);
@@ -189,17 +192,18 @@ on_tunnel_announced (GObject *source, GAsyncResult *result, gpointer user_data)
       return;
     }
   creel_upstream_open_async (connection->proxy->upstream, connection->proxy->policy, connection->context.fixed_host,
-                             connection->context.fixed_port, FALSE, CREEL_UPSTREAM_BYTES, 0, connection->cancellable, on_tunnel_connected, connection);
+                             connection->context.fixed_port, connection->asked, CREEL_UPSTREAM_BYTES, 0, connection->cancellable, on_tunnel_connected, connection);
 }
 
 static void
-start_tunnel (CreelConnection *connection, CreelScheme scheme, const char *rule)
+start_tunnel (CreelConnection *connection, CreelScheme scheme, const CreelDecision *decision)
 {
   set_state (connection, STATE_WAIT);
   connection->scheme = scheme;
+  connection->asked = decision->asked;
   connection->number = ++connection->proxy->next_request;
   connection->started = g_get_monotonic_time ();
-  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", NULL, rule, on_tunnel_announced);
+  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", NULL, decision->rule, on_tunnel_announced);
 }
 
 static void
@@ -246,6 +250,43 @@ intercept (CreelConnection *connection)
   creel_tls_stream_handshake_async (stream, HEAD_SECONDS, connection->cancellable, on_handshake, connection);
 }
 
+static void start_sniffing (CreelConnection *connection);
+static void accept_connect (CreelConnection *connection);
+
+static void
+on_answer (const char *key, const char *reason, const char *message, gpointer user_data)
+{
+  CreelConnection *connection = user_data;
+
+  connection->wait = NULL;
+  connection->context.approved = (g_free (connection->context.approved), g_strdup (key));
+  connection->context.refused = reason;
+  connection->context.why = message;
+  if (connection->scheme != CREEL_SCHEME_UNKNOWN)
+    start_sniffing (connection); /* what came is still unread; the policy may be another by now */
+  else if (key != NULL)
+    accept_connect (connection);
+  else
+    refuse_http (connection, reason, "CONNECT", message);
+}
+
+/* What follows in this connection waits for a person; the answer holds for all of it. */
+static void
+ask (CreelConnection *connection, CreelScheme scheme, const CreelDecision *decision)
+{
+  const char *reason, *why;
+
+  set_state (connection, STATE_ASK);
+  connection->scheme = scheme;
+  creel_endpoint_set_func (connection->guest, step, connection);
+  creel_endpoint_set_reading (connection->guest, TRUE);
+  connection->wait = creel_permit_ask (connection->proxy, &connection->context, scheme, decision, on_answer, connection, &reason, &why);
+  if (connection->wait == NULL)
+    on_answer (NULL, reason, why, connection);
+  else
+    step (connection->guest, connection); /* it may have hung up already */
+}
+
 /* TRUE when a plain tcp:// rule takes these bytes whatever they are */
 static gboolean
 try_tcp (CreelConnection *connection)
@@ -255,11 +296,15 @@ try_tcp (CreelConnection *connection)
   /* each request to it is looked at, whatever rule there is */
   if (creel_model_runner_is (connection->context.fixed_host, connection->context.fixed_port))
     return FALSE;
-  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_TCP, connection->context.fixed_host,
-                       connection->context.fixed_port, NULL, NULL, &decision);
-  if (decision.verdict != CREEL_VERDICT_ALLOW)
+  creel_permit_decide (connection->proxy, &connection->context, CREEL_SCHEME_TCP, &decision);
+  if (decision.verdict == CREEL_VERDICT_ALLOW)
+    start_tunnel (connection, CREEL_SCHEME_TCP, &decision);
+  else if (decision.verdict == CREEL_VERDICT_ASK && connection->context.refused != NULL)
+    refuse_raw (connection, connection->context.refused, decision.rule);
+  else if (decision.verdict == CREEL_VERDICT_ASK)
+    ask (connection, CREEL_SCHEME_TCP, &decision);
+  else
     return FALSE;
-  start_tunnel (connection, CREEL_SCHEME_TCP, decision.rule);
   return TRUE;
 }
 
@@ -272,9 +317,8 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
   g_autoptr (CreelHost) name = hello->server_name != NULL ? creel_host_parse (hello->server_name, -1, NULL) : NULL;
   gboolean bypass = creel_proxy_is_bypassed (connection->proxy, context->fixed_host, context->fixed_port);
 
-  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, context->fixed_host, context->fixed_port, NULL, NULL,
-                       &decision);
-  if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request && try_tcp (connection))
+  creel_permit_decide (connection->proxy, &connection->context, CREEL_SCHEME_HTTPS, &decision);
+  if (decision.verdict == CREEL_VERDICT_DENY && !decision.needs_request && try_tcp (connection))
     return;
 
   /* it has no TLS, and nobody looks into a tunnel */
@@ -296,7 +340,7 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
       g_auto (CreelDecision) inner = { 0 };
 
       creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, name, context->fixed_port, NULL, NULL, &inner);
-      if (inner.verdict == CREEL_VERDICT_DENY && inner.rule != NULL)
+      if (inner.verdict != CREEL_VERDICT_ALLOW && inner.rule != NULL)
         {
           refuse_tls (connection, CREEL_REASON_IDENTITY, inner.rule);
           return;
@@ -304,11 +348,13 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
     }
   if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request)
     {
+      if (decision.verdict == CREEL_VERDICT_ASK && context->refused == NULL)
+        ask (connection, CREEL_SCHEME_HTTPS, &decision);
       /* answered inside TLS, so that the program shows why; the exchange makes the refusal */
-      if (hello->http1 && !bypass && !is_address)
+      else if (hello->http1 && !bypass && !is_address)
         intercept (connection);
       else
-        refuse_tls (connection, decision.reason, decision.rule);
+        refuse_tls (connection, context->refused != NULL ? context->refused : decision.reason, decision.rule);
       return;
     }
   /* an encrypted inner hello could name anybody: only we may read on */
@@ -318,7 +364,7 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
                        creel_proxy_find_credential (connection->proxy, context->fixed_host, context->fixed_port, NULL) != NULL))
     intercept (connection);
   else
-    start_tunnel (connection, CREEL_SCHEME_HTTPS, decision.rule);
+    start_tunnel (connection, CREEL_SCHEME_HTTPS, &decision);
 }
 
 static void
@@ -365,9 +411,8 @@ sniff (CreelConnection *connection)
         {
           g_auto (CreelDecision) decision = { 0 };
 
-          creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTP, connection->context.fixed_host,
-                               connection->context.fixed_port, NULL, NULL, &decision);
-          if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request && try_tcp (connection))
+          creel_permit_decide (connection->proxy, &connection->context, CREEL_SCHEME_HTTP, &decision);
+          if (decision.verdict == CREEL_VERDICT_DENY && !decision.needs_request && try_tcp (connection))
             return;
           connection->context.scheme = CREEL_SCHEME_HTTP;
           set_state (connection, STATE_HEAD);
@@ -385,18 +430,25 @@ start_sniffing (CreelConnection *connection)
 {
   g_auto (CreelDecision) http = { 0 };
   g_auto (CreelDecision) https = { 0 };
-  CreelRequestContext *context = &connection->context;
 
   set_state (connection, STATE_SNIFF);
   /* where only bytes are allowed the server may speak first: do not wait for the guest */
-  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTP, context->fixed_host, context->fixed_port, NULL, NULL, &http);
-  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, context->fixed_host, context->fixed_port, NULL, NULL, &https);
-  if (http.verdict != CREEL_VERDICT_ALLOW && https.verdict != CREEL_VERDICT_ALLOW && !http.needs_request &&
+  creel_permit_decide (connection->proxy, &connection->context, CREEL_SCHEME_HTTP, &http);
+  creel_permit_decide (connection->proxy, &connection->context, CREEL_SCHEME_HTTPS, &https);
+  if (http.verdict == CREEL_VERDICT_DENY && https.verdict == CREEL_VERDICT_DENY && !http.needs_request &&
       !https.needs_request && try_tcp (connection))
     return;
   creel_endpoint_set_func (connection->guest, step, connection);
   creel_endpoint_set_reading (connection->guest, TRUE);
   sniff (connection);
+}
+
+static void
+accept_connect (CreelConnection *connection)
+{
+  creel_endpoint_write (connection->guest, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
+  creel_endpoint_flush (connection->guest);
+  start_sniffing (connection);
 }
 
 static void
@@ -428,22 +480,19 @@ on_connect (CreelConnection *connection, CreelHttpHead *head)
           return;
         }
     }
-  creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_UNKNOWN, context->fixed_host, port, NULL, NULL, &decision);
-  if (decision.verdict != CREEL_VERDICT_ALLOW && !decision.needs_request)
+  creel_permit_decide (connection->proxy, &connection->context, CREEL_SCHEME_UNKNOWN, &decision);
+  if (decision.verdict == CREEL_VERDICT_DENY && !decision.needs_request)
     {
-      g_autofree char *authority = creel_host_format_authority (context->fixed_host, port);
-      g_autofree char *message =
-          decision.rule != NULL && decision.verdict == CREEL_VERDICT_DENY
-              ? g_strdup_printf ("The rule “%s” denies it", decision.rule)
-              : g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s",
-                                 connection->proxy->sandbox, port == 443 || port == 80 ? creel_host_get_text (context->fixed_host) : authority);
+      g_autofree char *message = creel_refusal_explain_decision (&decision, connection->proxy->sandbox, context->fixed_host, port);
 
       refuse_http (connection, decision.reason, "CONNECT", message);
       return;
     }
-  creel_endpoint_write (connection->guest, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
-  creel_endpoint_flush (connection->guest);
-  start_sniffing (connection);
+  /* now, while a refusal can still be said in HTTP; but not when it depends on what comes whether there is anything to ask */
+  if (decision.verdict == CREEL_VERDICT_ASK && !decision.needs_request && !creel_permit_is_open (connection->proxy, context))
+    ask (connection, CREEL_SCHEME_UNKNOWN, &decision);
+  else
+    accept_connect (connection);
 }
 
 static gboolean
@@ -554,10 +603,11 @@ step (CreelEndpoint *endpoint, gpointer user_data)
       if (creel_endpoint_at_eof (connection->guest) && creel_endpoint_get_pending (connection->guest) == 0)
         end_connection (connection);
       break;
-    case STATE_HANDSHAKE:
-    case STATE_WAIT:
-    case STATE_EXCHANGE:
-    case STATE_TUNNEL:
+    case STATE_ASK:
+      /* who hung up does not wait for a person any more */
+      if (creel_endpoint_at_eof (connection->guest))
+        end_connection (connection);
+      break;
     default:
       break;
     }
@@ -591,12 +641,14 @@ creel_connection_free (CreelConnection *connection)
 {
   g_cancellable_cancel (connection->cancellable);
   g_clear_handle_id (&connection->later, g_source_remove);
+  g_clear_pointer (&connection->wait, creel_wait_withdraw);
   g_clear_pointer (&connection->exchange, creel_exchange_free);
   g_clear_pointer (&connection->tunnel, creel_tunnel_free);
   creel_endpoint_set_func (connection->guest, NULL, NULL);
   creel_endpoint_close (connection->guest);
   creel_endpoint_unref (connection->guest);
   creel_host_unref (connection->context.fixed_host);
+  g_free (connection->context.approved);
   g_object_unref (connection->cancellable);
   g_free (connection);
 }
@@ -610,8 +662,7 @@ creel_connection_is_allowed (CreelConnection *connection)
     return creel_exchange_is_allowed (connection->exchange);
   if (connection->state != STATE_TUNNEL && connection->state != STATE_WAIT)
     return TRUE; /* nothing went out yet: it will be asked for */
-  creel_policy_decide (connection->proxy->policy, connection->scheme, connection->context.fixed_host,
-                       connection->context.fixed_port, NULL, NULL, &decision);
+  creel_permit_decide (connection->proxy, &connection->context, connection->scheme, &decision);
   /* what must be looked into now cannot stay a tunnel */
   return decision.verdict == CREEL_VERDICT_ALLOW && !decision.needs_request;
 }
@@ -639,9 +690,8 @@ creel_connection_is_in_time (CreelConnection *connection, gint64 now)
       /* a slow reader of a last response that was long has the time of any other */
       limit = creel_endpoint_get_pending (connection->guest) > 0 ? IDLE_SECONDS : LINGER_SECONDS;
       break;
-    case STATE_SNIFF:
-    case STATE_HANDSHAKE:
-    case STATE_WAIT:
+    case STATE_ASK:
+      return TRUE; /* a question has a clock of its own */
     default:
       break;
     }

@@ -8,6 +8,7 @@
 #include "creel-inject.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
+#include "creel-permit.h"
 #include "creel-refusal.h"
 #include "creel-response.h"
 #include "creel-send.h"
@@ -46,6 +47,10 @@ struct _CreelExchange
   CreelWebSocket *messages; /* when a key went out with the request */
   gboolean finished;
   gboolean asks_models; /* is counted */
+  gboolean barred;      /* by the model runner's own rules */
+  const CreelRequestContext *context; /* the connection's, which outlives us */
+  GHashTable *approved; /* set of keys: the questions about this request that were answered with yes */
+  CreelWait *wait; /* for a person */
 };
 
 /* A WebSocket is no request for long */
@@ -93,12 +98,10 @@ announce_end (CreelExchange *exchange)
     creel_audit_entry_printf (entry, CREEL_FIELD_SCRUBBED, "%" G_GUINT64_FORMAT, hits);
   if (exchange->status != 0)
     creel_audit_entry_printf (entry, CREEL_FIELD_STATUS, "%u", exchange->status);
-  creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_OUT, "%" G_GUINT64_FORMAT,
-                            creel_endpoint_get_bytes_read (exchange->guest) - exchange->guest_read);
-  creel_audit_entry_printf (entry, CREEL_FIELD_BYTES_IN, "%" G_GUINT64_FORMAT,
-                            creel_endpoint_get_bytes_written (exchange->guest) +
-                                creel_endpoint_get_pending (exchange->guest) - exchange->guest_written);
-  creel_audit_entry_printf (entry, CREEL_FIELD_DURATION, "%" G_GINT64_FORMAT, g_get_monotonic_time () - exchange->started);
+  creel_exchange_audit_amounts (entry, creel_endpoint_get_bytes_read (exchange->guest) - exchange->guest_read,
+                                creel_endpoint_get_bytes_written (exchange->guest) + creel_endpoint_get_pending (exchange->guest) -
+                                    exchange->guest_written,
+                                exchange->started);
   creel_audit_write_async (exchange->proxy->audit, entry, NULL, NULL, NULL);
 }
 
@@ -108,6 +111,7 @@ finish (CreelExchange *exchange, CreelExchangeEnd end)
   if (exchange->finished)
     return;
   exchange->finished = TRUE;
+  g_clear_pointer (&exchange->wait, creel_wait_withdraw);
   creel_endpoint_set_func (exchange->guest, NULL, NULL);
   announce_end (exchange);
   exchange->func (end, exchange->user_data);
@@ -362,7 +366,8 @@ step (CreelEndpoint *endpoint, gpointer user_data)
 
   if (exchange->upstream != NULL && !exchange->response_ended && !has_no_end (exchange))
     move_request_body (exchange);
-  if (has_no_end (exchange))
+  /* who hung up does not wait for a person any more either */
+  if (has_no_end (exchange) || (exchange->wait != NULL && creel_endpoint_at_eof (exchange->guest)))
     {
       finish (exchange, CREEL_EXCHANGE_ABORT);
       return;
@@ -437,7 +442,7 @@ open_upstream (CreelExchange *exchange, gboolean fresh)
   CreelRequest *request = exchange->request;
   gboolean repeatable = is_safe (request->head->method) && request->body_kind == CREEL_BODY_NONE;
 
-  creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, FALSE,
+  creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, request->decision.asked,
                              get_use (request),
                              fresh || request->wants_websocket ? 0 : repeatable ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
                              exchange->cancellable, on_upstream, exchange);
@@ -486,35 +491,13 @@ on_secret (GObject *source, GAsyncResult *result, gpointer user_data)
   announce (exchange);
 }
 
+/* allowed: maybe after a question */
 static void
-begin (CreelExchange *exchange)
+proceed (CreelExchange *exchange)
 {
   CreelRequest *request = exchange->request;
-  CreelDecision *decision = &request->decision;
   gboolean for_runner = creel_model_runner_is (request->host, request->port);
-  /* first: rules decide on the path that is sent */
-  gboolean asks_models = for_runner && creel_model_runner_prepare (request, exchange->proxy->sandbox);
 
-  creel_request_decide (request, exchange->proxy->policy);
-  if (decision->verdict != CREEL_VERDICT_ALLOW)
-    {
-      g_autofree char *message =
-          g_str_equal (decision->reason, CREEL_REASON_MALFORMED)
-              ? g_strdup ("The path or the method can be read in two ways and a rule depends on it")
-          : decision->rule != NULL && decision->verdict == CREEL_VERDICT_DENY
-              ? g_strdup_printf ("The rule “%s” denies it", decision->rule)
-              : g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s",
-                                 exchange->proxy->sandbox, creel_host_get_text (request->host));
-
-      refuse (exchange, decision->reason, message);
-      return;
-    }
-  if (for_runner && !asks_models)
-    {
-      refuse (exchange, CREEL_REASON_POLICY,
-              "From a sandbox the model runner only answers models and lists them; what else there is, creel model does on the host");
-      return;
-    }
   if (for_runner && !creel_model_runner_take_place (&exchange->proxy->n_asking))
     {
       refuse (exchange, CREEL_REASON_LIMIT, CREEL_MODEL_RUNNER_FULL);
@@ -542,6 +525,68 @@ begin (CreelExchange *exchange)
                                        exchange);
 }
 
+static void authorize (CreelExchange *exchange);
+
+static void
+on_person (const char *key, const char *reason, const char *message, gpointer user_data)
+{
+  CreelExchange *exchange = user_data;
+
+  exchange->wait = NULL;
+  exchange->activity = g_get_monotonic_time ();
+  if (key == NULL)
+    {
+      refuse (exchange, reason, message);
+      return;
+    }
+  g_hash_table_add (exchange->approved, g_strdup (key));
+  authorize (exchange); /* again: the policy may be another by now */
+}
+
+static void
+authorize (CreelExchange *exchange)
+{
+  CreelRequest *request = exchange->request;
+  CreelDecision *decision = &request->decision;
+  const char *reason, *why;
+
+  creel_permit_decide_request (exchange->proxy, exchange->context, request, exchange->approved);
+  if (exchange->barred && decision->verdict != CREEL_VERDICT_DENY)
+    refuse (exchange, CREEL_REASON_POLICY,
+            "From a sandbox the model runner only answers models and lists them; what else there is, creel model does on the host");
+  else if (decision->verdict == CREEL_VERDICT_ALLOW)
+    proceed (exchange);
+  else if (decision->verdict == CREEL_VERDICT_ASK)
+    {
+      CreelQuery query = creel_request_get_query (request);
+
+      exchange->wait = creel_questions_ask (exchange->proxy->questions, &query, on_person, exchange, &reason, &why);
+      if (exchange->wait == NULL)
+        refuse (exchange, reason, why);
+      else
+        step (exchange->guest, exchange); /* it may have hung up already */
+    }
+  else
+    {
+      g_autofree char *message = creel_refusal_explain_decision (decision, exchange->proxy->sandbox, request->host, request->port);
+
+      refuse (exchange, decision->reason, message);
+    }
+}
+
+static void
+begin (CreelExchange *exchange)
+{
+  CreelRequest *request = exchange->request;
+
+  /* first: rules decide on the path that is sent */
+  exchange->barred = creel_model_runner_is (request->host, request->port) && !creel_model_runner_prepare (request, exchange->proxy->sandbox);
+  if (exchange->context->refused != NULL)
+    refuse (exchange, exchange->context->refused, exchange->context->why);
+  else
+    authorize (exchange);
+}
+
 CreelExchange *
 creel_exchange_new (CreelProxy *proxy, CreelEndpoint *guest, CreelHttpHead *head, const CreelRequestContext *context,
                     CreelWay way, CreelExchangeFunc func, gpointer user_data)
@@ -553,6 +598,8 @@ creel_exchange_new (CreelProxy *proxy, CreelEndpoint *guest, CreelHttpHead *head
   exchange->proxy = proxy;
   exchange->guest = creel_endpoint_ref (guest);
   exchange->way = way;
+  exchange->context = context;
+  exchange->approved = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   exchange->func = func;
   exchange->user_data = user_data;
   exchange->cancellable = g_cancellable_new ();
@@ -582,6 +629,8 @@ creel_exchange_free (CreelExchange *exchange)
   if (exchange->asks_models)
     exchange->proxy->n_asking--;
   announce_end (exchange);
+  g_clear_pointer (&exchange->wait, creel_wait_withdraw);
+  g_hash_table_unref (exchange->approved);
   creel_endpoint_set_func (exchange->guest, NULL, NULL);
   g_clear_pointer (&exchange->tunnel, creel_tunnel_free);
   g_clear_pointer (&exchange->messages, creel_websocket_free);
@@ -600,10 +649,13 @@ creel_exchange_free (CreelExchange *exchange)
 gboolean
 creel_exchange_is_allowed (CreelExchange *exchange)
 {
+  CreelVerdict verdict;
+
   if (exchange->request == NULL || exchange->refusal != NULL)
     return TRUE; /* it is being refused already */
-  creel_request_decide (exchange->request, exchange->proxy->policy);
-  return exchange->request->decision.verdict == CREEL_VERDICT_ALLOW;
+  creel_permit_decide_request (exchange->proxy, exchange->context, exchange->request, exchange->approved);
+  verdict = exchange->request->decision.verdict;
+  return verdict == CREEL_VERDICT_ALLOW || (verdict == CREEL_VERDICT_ASK && exchange->wait != NULL);
 }
 
 gint64

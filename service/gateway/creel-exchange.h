@@ -30,3 +30,5 @@ gint64 creel_exchange_get_activity (CreelExchange *exchange);
 CreelAuditEntry *creel_exchange_audit_entry (CreelProxy *proxy, const char *message_id, guint64 number, CreelWay way,
                                              const char *method, const CreelHost *host, guint16 port, const char *path,
                                              const char *reason, const char *rule);
+/* What the end of a request tells: bytes that the guest sent and got, and how long it took since `started` (monotonic). */
+void creel_exchange_audit_amounts (CreelAuditEntry *entry, guint64 out, guint64 in, gint64 started);

@@ -18,6 +18,7 @@ struct _CreelProxy
   GPtrArray *credentials; /* of CreelCredential */
   CreelCredentialStore *store;
   CreelUpstream *upstream;
+  CreelQuestions *questions;
   GHashTable *connections; /* set of CreelConnection */
   guint tick;
   guint n_asking; /* requests to the model runner that are under way */

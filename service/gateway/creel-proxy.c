@@ -19,6 +19,7 @@ creel_proxy_dispose (GObject *object)
   if (self->connections != NULL)
     creel_proxy_abort_all (self);
   g_clear_pointer (&self->connections, g_hash_table_unref);
+  g_clear_pointer (&self->questions, creel_questions_free);
   g_clear_pointer (&self->upstream, creel_upstream_free);
   g_clear_pointer (&self->store, creel_credential_store_free);
   g_clear_pointer (&self->policy, creel_policy_unref);
@@ -72,6 +73,7 @@ creel_proxy_new (const char *sandbox, CreelCa *ca, CreelAudit *audit)
   self->sandbox = g_strdup (sandbox);
   self->ca = creel_ca_ref (ca);
   self->audit = creel_audit_ref (audit);
+  self->questions = creel_questions_new (sandbox, audit);
   return self;
 }
 
@@ -136,6 +138,12 @@ void
 creel_proxy_forget (CreelProxy *self, const char *const *credentials)
 {
   creel_credential_store_forget (self->store, credentials);
+}
+
+CreelQuestions *
+creel_proxy_get_questions (CreelProxy *self)
+{
+  return self->questions;
 }
 
 void

@@ -8,6 +8,7 @@
 #include "creel-definition.h"
 #include "creel-parent-proxy.h"
 #include "creel-policy.h"
+#include "creel-questions.h"
 
 /* The proxy of one sandbox: takes the guest's connections, decides, announces each request to the journal and only
  * then lets it out. One GMainContext, the default one. Until a policy is set everything is refused (not-ready). */
@@ -42,6 +43,9 @@ void creel_proxy_set_secret_func (CreelProxy *proxy, CreelSecretFunc func, gpoin
 
 /* Wipes cached keys; NULL or empty: all. */
 void creel_proxy_forget (CreelProxy *proxy, const char *const *credentials);
+
+/* What waits for a person; borrowed. */
+CreelQuestions *creel_proxy_get_questions (CreelProxy *proxy);
 
 /* Takes `stream` over, whose two ends implement GPollable*. For CREEL_WAY_TRANSPARENT, authority is "host:port" as the
  * guest says (checked here); for CREEL_WAY_PROXY it is ignored. */

@@ -5,7 +5,6 @@
 
 #include "creel-error.h"
 #include "creel-names.h"
-#include "creel-policy.h"
 
 static const struct
 {
@@ -13,6 +12,7 @@ static const struct
   guint status;
 } statuses[] = {
   { CREEL_REASON_POLICY, 403 },       { CREEL_REASON_RULE, 403 },         { CREEL_REASON_ADDRESS, 403 },
+  { CREEL_REASON_DECLINED, 403 },     { CREEL_REASON_UNANSWERED, 403 },   { CREEL_REASON_QUESTIONS, 429 },
   { CREEL_REASON_IDENTITY, 421 },     { CREEL_REASON_MALFORMED, 400 },    { CREEL_REASON_UNRESOLVABLE, 502 },
   { CREEL_REASON_UNREACHABLE, 502 },  { CREEL_REASON_UPSTREAM_TLS, 502 }, { CREEL_REASON_UPSTREAM, 502 },
   { CREEL_REASON_CREDENTIAL, 503 },   { CREEL_REASON_LEAK, 502 },         { CREEL_REASON_AUDIT, 503 },
@@ -85,6 +85,19 @@ creel_refusal_format (const char *reason, guint status, const char *host, guint1
                    "Content-Length: %" G_GSIZE_FORMAT "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s",
                    status, status_text (status), reason, json->len, without_body ? "" : json->str);
   return text;
+}
+
+char *
+creel_refusal_explain_decision (const CreelDecision *decision, const char *sandbox, const CreelHost *host, guint16 port)
+{
+  g_autofree char *authority = creel_host_format_authority (host, port);
+
+  if (g_str_equal (decision->reason, CREEL_REASON_MALFORMED))
+    return g_strdup ("The path or the method can be read in two ways and a rule depends on it");
+  if (decision->rule != NULL && decision->verdict == CREEL_VERDICT_DENY)
+    return g_strdup_printf ("The rule “%s” denies it", decision->rule);
+  return g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s", sandbox,
+                          port == 443 || port == 80 ? creel_host_get_text (host) : authority);
 }
 
 char *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #pragma once
 
-#include <glib.h>
+#include "creel-policy.h"
 
 /* The standard refusal, made in one place: status line, header Creel-Denied and a JSON body that programs can read. */
 guint creel_refusal_get_status (const char *reason);
@@ -9,5 +9,7 @@ guint creel_refusal_get_status (const char *reason);
  * what is wrong and what to do. without_body: it answers HEAD. */
 GString *creel_refusal_format (const char *reason, guint status, const char *host, guint16 port, const char *method,
                                const char *message, gboolean without_body);
+/* Why a decision refuses, for the guest's user. Owned by the caller. */
+char *creel_refusal_explain_decision (const CreelDecision *decision, const char *sandbox, const CreelHost *host, guint16 port);
 /* Why the key of a credential is not there, for the guest's user. Owned by the caller. */
 char *creel_refusal_explain_secret (const char *name, const GError *error);

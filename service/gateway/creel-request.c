@@ -17,6 +17,7 @@ creel_request_free (CreelRequest *request)
   creel_host_unref (request->host);
   g_free (request->target);
   g_free (request->path);
+  g_free (request->asked_method);
   creel_decision_clear (&request->decision);
   g_free (request);
 }
@@ -222,19 +223,37 @@ list_methods (const CreelRequest *request, gboolean *ret_moved)
   return methods;
 }
 
+/* TRUE when the policy asks about this and the answer was yes, which is an allow then. */
+static gboolean
+apply_answer (CreelRequest *request, const char *method, const char *path, CreelApprovedFunc approved, gpointer user_data)
+{
+  CreelDecision *decision = &request->decision;
+  CreelQuery query = { request->host, request->port, request->scheme, method, path != NULL ? path : request->path, decision };
+
+  if (decision->verdict != CREEL_VERDICT_ASK || approved == NULL || !approved (&query, user_data))
+    return FALSE;
+  decision->verdict = CREEL_VERDICT_ALLOW;
+  return TRUE;
+}
+
 void
-creel_request_decide (CreelRequest *request, const CreelPolicy *policy)
+creel_request_decide (CreelRequest *request, const CreelPolicy *policy, CreelApprovedFunc approved, gpointer user_data)
 {
   g_autoptr (GPtrArray) methods = NULL;
   g_autofree char *path = NULL;
+  g_auto (CreelDecision) question = { 0 };
   CreelDecision *decision = &request->decision;
-  gboolean moved;
+  gboolean moved, asked = FALSE;
 
   creel_decision_clear (decision);
+  g_clear_pointer (&request->asked_method, g_free);
   /* the first question tells whether path and method matter at all; only then they must be readable in one way */
   creel_policy_decide (policy, request->scheme, request->host, request->port, NULL, NULL, decision);
   if (!decision->needs_request)
-    return;
+    {
+      decision->asked = apply_answer (request, request->head->method, request->path, approved, user_data);
+      return;
+    }
   methods = list_methods (request, &moved);
   path = moved ? NULL : creel_path_canonicalize (request->path, NULL);
   for (guint i = 0; i < methods->len; i++)
@@ -248,9 +267,24 @@ creel_request_decide (CreelRequest *request, const CreelPolicy *policy)
           creel_decision_clear (decision);
           decision->reason = g_strdup (CREEL_REASON_MALFORMED);
         }
-      if (decision->verdict != CREEL_VERDICT_ALLOW)
+      asked |= apply_answer (request, method, path, approved, user_data);
+      if (decision->verdict == CREEL_VERDICT_DENY)
         return;
+      /* the first question; the others come when it has its answer, but a denial comes first */
+      if (decision->verdict == CREEL_VERDICT_ASK && request->asked_method == NULL)
+        {
+          question = *decision;
+          *decision = (CreelDecision) { 0 };
+          request->asked_method = g_strdup (method);
+        }
     }
+  if (request->asked_method != NULL)
+    {
+      creel_decision_clear (decision);
+      *decision = question;
+      question = (CreelDecision) { 0 };
+    }
+  decision->asked = asked;
   /* npm asks for /@scope%2fname: fine as long as no rule depends on where its slashes are */
   if (path == NULL)
     return;
@@ -261,6 +295,13 @@ creel_request_decide (CreelRequest *request, const CreelPolicy *policy)
   request->target = g_steal_pointer (&target);
   g_free (request->path);
   request->path = g_steal_pointer (&path);
+}
+
+CreelQuery
+creel_request_get_query (const CreelRequest *request)
+{
+  return (CreelQuery) { request->host, request->port, request->scheme,
+                        request->asked_method != NULL ? request->asked_method : request->head->method, request->path, &request->decision };
 }
 
 GString *

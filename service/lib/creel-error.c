@@ -28,6 +28,7 @@ static const GDBusErrorEntry entries[] = {
   { CREEL_ERROR_NO_SUCH_MODEL, CREEL_ERROR_PREFIX "NoSuchModel" },
   { CREEL_ERROR_MODEL_IN_USE, CREEL_ERROR_PREFIX "ModelInUse" },
   { CREEL_ERROR_NO_ENGINE, CREEL_ERROR_PREFIX "NoEngine" },
+  { CREEL_ERROR_NO_SUCH_QUESTION, CREEL_ERROR_PREFIX "NoSuchQuestion" },
   { CREEL_ERROR_AUTH_REQUIRED, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired" },
 };
 /* all but NOT_AUTHORIZED: GLib has AccessDenied in its own domain already, and a name can be in one only */

@@ -37,5 +37,6 @@ typedef enum
   CREEL_ERROR_NO_SUCH_MODEL,     /* NoSuchModel */
   CREEL_ERROR_MODEL_IN_USE,      /* ModelInUse: it is loaded, or has other names */
   CREEL_ERROR_NO_ENGINE,         /* NoEngine: no program is installed that models run in */
+  CREEL_ERROR_NO_SUCH_QUESTION,  /* NoSuchQuestion: it was answered, or nobody waits for the answer any more */
   CREEL_ERROR_N_ENTRIES
 } CreelError;

@@ -68,7 +68,7 @@
 
 /* journal fields */
 #define CREEL_FIELD_SANDBOX "CREEL_SANDBOX"
-#define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, life, session, secret, port, model */
+#define CREEL_FIELD_EVENT "CREEL_EVENT"     /* request, question, life, session, secret, port, model */
 #define CREEL_FIELD_VERDICT "CREEL_VERDICT" /* allow, deny */
 #define CREEL_FIELD_REASON "CREEL_REASON"
 #define CREEL_FIELD_METHOD "CREEL_METHOD"
@@ -88,6 +88,9 @@
 #define CREEL_FIELD_USER "CREEL_USER" /* uid whose program changed a model, or was not let */
 #define CREEL_FIELD_PEER "CREEL_PEER"             /* who connected to a published port */
 #define CREEL_FIELD_GUEST_PORT "CREEL_GUEST_PORT" /* that it leads to */
+#define CREEL_FIELD_QUESTION "CREEL_QUESTION"       /* its id */
+#define CREEL_FIELD_ANSWER "CREEL_ANSWER"           /* waits; then once, run, always, deny, deny-run, timed-out, withdrawn, unattended */
+#define CREEL_FIELD_ANSWERED_BY "CREEL_ANSWERED_BY" /* uid */
 #define CREEL_FIELD_REQUEST "CREEL_REQUEST" /* joins the announcement and the end of one request */
 #define CREEL_FIELD_DURATION "CREEL_USEC"   /* of the whole request, in microseconds */
 
@@ -99,6 +102,7 @@
 #define CREEL_MESSAGE_REQUEST_DONE "2f5b1f6a3c0d4ee0b7c5d9a1e4620f05" /* its bytes and status */
 #define CREEL_MESSAGE_SECRET_USED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f06"
 #define CREEL_MESSAGE_SECRET_REFUSED "2f5b1f6a3c0d4ee0b7c5d9a1e4620f07"
+#define CREEL_MESSAGE_QUESTION "2f5b1f6a3c0d4ee0b7c5d9a1e4620f09"     /* it waits, or what became of it */
 #define CREEL_MESSAGE_PORT "2f5b1f6a3c0d4ee0b7c5d9a1e4620f31" /* a connection to a published port, before a byte of it is read */
 #define CREEL_MESSAGE_MODEL_REQUEST "2f5b1f6a3c0d4ee0b7c5d9a1e4620f41"
 #define CREEL_MESSAGE_NO_KVM "2f5b1f6a3c0d4ee0b7c5d9a1e4620f08"

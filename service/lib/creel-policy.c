@@ -212,7 +212,7 @@ creel_decision_clear (CreelDecision *decision)
   g_clear_pointer (&decision->origin, g_free);
   g_clear_pointer (&decision->reason, g_free);
   decision->verdict = CREEL_VERDICT_DENY;
-  decision->needs_request = decision->conditional = FALSE;
+  decision->needs_request = decision->conditional = decision->asked = FALSE;
 }
 
 /* deny before what was approved before ask before allow */

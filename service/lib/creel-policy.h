@@ -69,6 +69,7 @@ typedef struct
   char *origin; /* where it stands, or NULL */
   char *reason; /* one of the reasons of the standard refusal, "" when allowed */
   gboolean needs_request; /* allowed or denied only by method or path: intercept, then ask again with them */
+  gboolean asked;         /* a person said yes where the policy says ask; set by who asked */
   gboolean conditional;   /* what decided holds for this method or path only */
 } CreelDecision;
 void creel_decision_clear (CreelDecision *decision);

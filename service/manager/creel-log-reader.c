@@ -80,6 +80,7 @@ match_sandbox (sd_journal *journal, const char *name, CreelLogKind kind)
     {
       r = r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_REQUEST);
       r = r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_REQUEST_DONE);
+      r = r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_QUESTION);
       return r < 0 ? r : match (journal, "MESSAGE_ID=" CREEL_MESSAGE_PORT);
     }
   r = r < 0 ? r : sd_journal_add_disjunction (journal);
@@ -129,7 +130,7 @@ get_time (sd_journal *journal)
 static GVariant *
 make_entry (sd_journal *journal, CreelLogKind kind, gsize *bytes)
 {
-  static const char *const network[] = { CREEL_FIELD_EVENT "=request", CREEL_FIELD_EVENT "=port" };
+  static const char *const network[] = { CREEL_FIELD_EVENT "=request", CREEL_FIELD_EVENT "=question", CREEL_FIELD_EVENT "=port" };
   g_autofree char *time = g_strdup_printf ("%" G_GINT64_FORMAT, get_time (journal));
   g_autoptr (GVariant) entry = NULL;
   GVariantBuilder builder;

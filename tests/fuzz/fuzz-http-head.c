@@ -29,7 +29,7 @@ LLVMFuzzerTestOneInput (const guint8 *data, size_t size)
       if (creel_request_resolve (head, &context, &request, &why) == NULL)
         {
           g_autoptr (CreelPolicy) policy = make_policy ();
-          creel_request_decide (request, policy);
+          creel_request_decide (request, policy, NULL, NULL);
           g_autoptr (GString) text = creel_request_format (request);
           CreelRequestContext fixed = { request->host, request->port, request->scheme };
           g_autoptr (CreelRequest) again = NULL;
