@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "creel-attendance.h"
 #include "creel-broker.h"
 #include "creel-dbus-gateway.h"
 #include "creel-error.h"
@@ -21,6 +22,7 @@ struct _CreelGatewayBus
 {
   CreelGateway *gateway;
   CreelBroker *broker;
+  CreelAttendance *attendance;
   uid_t uid;
   char *guid;
   int listen_fd;
@@ -473,6 +475,7 @@ peer_free (gpointer data)
   Peer *peer = data;
 
   creel_gateway_unpublish (peer->bus->gateway, peer);
+  creel_attendance_remove (peer->bus->attendance, peer->skeleton);
   g_clear_signal_handler (&peer->closed_id, peer->connection);
   g_hash_table_unref (peer->calls);
   g_hash_table_unref (peer->saves);
@@ -530,6 +533,7 @@ on_connection (GObject *source, GAsyncResult *result, gpointer user_data)
   g_signal_connect (peer->skeleton, "handle-check", G_CALLBACK (on_check), peer);
   g_signal_connect (peer->skeleton, "handle-publish", G_CALLBACK (on_publish), peer);
   g_signal_connect (peer->skeleton, "handle-shutdown", G_CALLBACK (on_shutdown), peer);
+  creel_attendance_add (bus->attendance, peer->skeleton);
   g_ptr_array_add (bus->peers, peer);
   peer_update (peer);
   if (!g_dbus_interface_skeleton_export (G_DBUS_INTERFACE_SKELETON (peer->skeleton), peer->connection, CREEL_GATEWAY_PATH,
@@ -605,6 +609,7 @@ creel_gateway_bus_new (CreelGateway *gateway, int listen_fd, uid_t uid)
   bus->observer = g_dbus_auth_observer_new ();
   bus->cancellable = g_cancellable_new ();
   bus->peers = g_ptr_array_new_with_free_func (peer_free);
+  bus->attendance = creel_attendance_new (gateway);
   bus->broker = creel_broker_new (creel_gateway_get_proxy (gateway));
   g_signal_connect (bus->observer, "allow-mechanism", G_CALLBACK (on_allow_mechanism), bus);
   g_signal_connect (bus->observer, "authorize-authenticated-peer", G_CALLBACK (on_authorize), bus);
@@ -640,6 +645,7 @@ creel_gateway_bus_free (CreelGatewayBus *bus)
   creel_gateway_set_changed_func (bus->gateway, NULL, NULL);
   creel_broker_free (bus->broker);
   g_ptr_array_unref (bus->peers);
+  creel_attendance_free (bus->attendance);
   g_signal_handlers_disconnect_by_data (bus->observer, bus);
   g_object_unref (bus->observer);
   g_object_unref (bus->cancellable);

@@ -45,6 +45,16 @@ notify_changed (CreelGateway *self)
 
 /* definition, policy, credentials */
 
+/* without it programs lose their keys' stand-ins, and their owner's answers, when this process dies: worth a warning, not a refusal */
+static void
+store (CreelGateway *self)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (!creel_keepsake_store (self->keepsake, &error))
+    g_warning ("%s", error->message);
+}
+
 static gboolean
 load_credentials (CreelGateway *self, const CreelDefinition *definition, GPtrArray *credentials, GError **error)
 {
@@ -67,13 +77,7 @@ load_credentials (CreelGateway *self, const CreelDefinition *definition, GPtrArr
       added = TRUE;
     }
   if (added)
-    {
-      g_autoptr (GError) local_error = NULL;
-
-      /* without it programs lose their keys' stand-ins when this process dies: worth a warning, not a refusal */
-      if (!creel_keepsake_store (self->keepsake, &local_error))
-        g_warning ("%s", local_error->message);
-    }
+    store (self);
   return TRUE;
 }
 
@@ -104,6 +108,7 @@ load (CreelGateway *self, GError **error)
   self->credentials = g_steal_pointer (&credentials);
   creel_proxy_set_parent (self->proxy, parent);
   creel_proxy_set_credentials (self->proxy, self->credentials, self->keepsake->placeholders);
+  creel_questions_set_timeout (creel_proxy_get_questions (self->proxy), self->definition->ask_timeout * 1000);
   creel_proxy_set_policy (self->proxy, self->definition->policy, self->definition->bypass);
   creel_ports_set_published (self->ports, self->definition->publish);
   return TRUE;
@@ -135,6 +140,18 @@ creel_gateway_check (CreelGateway *self, const char *url, const char *method, GE
   gboolean good = self->problem == NULL && self->definition != NULL;
 
   return creel_network_check (good ? self->definition->policy : NULL, url, method, error);
+}
+
+gboolean
+creel_gateway_answer (CreelGateway *self, guint64 id, const char *choice, const char *by, GError **error)
+{
+  guint kept = g_hash_table_size (self->keepsake->answers);
+
+  if (!creel_questions_answer (creel_proxy_get_questions (self->proxy), id, choice, by, error))
+    return FALSE;
+  if (g_hash_table_size (self->keepsake->answers) != kept)
+    store (self);
+  return TRUE;
 }
 
 /* the guest */
@@ -265,9 +282,7 @@ set_up_ca (CreelGateway *self, int keepsake_fd, GError **error)
     return FALSE;
   state = creel_ca_export (self->ca);
   self->keepsake->ca = g_strndup (g_bytes_get_data (state, NULL), g_bytes_get_size (state));
-  g_clear_error (&local_error);
-  if (!creel_keepsake_store (self->keepsake, &local_error))
-    g_warning ("%s", local_error->message);
+  store (self);
   return TRUE;
 }
 
@@ -283,6 +298,7 @@ creel_gateway_new (const char *name, int egress_fd, int control_fd, int keepsake
     return NULL;
   self->audit = creel_audit_new (name, NULL);
   self->proxy = creel_proxy_new (name, self->ca, self->audit);
+  creel_questions_set_kept (creel_proxy_get_questions (self->proxy), self->keepsake->answers);
   self->ports = creel_ports_new (name, self->audit, get_ready_channel, self);
   creel_gateway_reload (self, NULL);
   self->egress = creel_link_new (egress_fd, FALSE, &egress_handler, self);

@@ -28,6 +28,8 @@ CreelProxy *creel_gateway_get_proxy (CreelGateway *gateway);
 gboolean creel_gateway_reload (CreelGateway *gateway, GError **error);
 /* As creel_network_check(), with this sandbox's policy. */
 GVariant *creel_gateway_check (CreelGateway *gateway, const char *url, const char *method, GError **error);
+/* As creel_questions_answer(); an answer for this run outlives this process. */
+gboolean creel_gateway_answer (CreelGateway *gateway, guint64 id, const char *choice, const char *by, GError **error);
 /* The command when none is given, owned by the caller. */
 char **creel_gateway_make_default_command (CreelGateway *gateway);
 /* As creel_session_start(), with an id of its own. */

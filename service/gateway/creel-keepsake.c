@@ -21,6 +21,7 @@ creel_keepsake_new (void)
   CreelKeepsake *keepsake = g_new0 (CreelKeepsake, 1);
 
   keepsake->placeholders = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+  keepsake->answers = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   return keepsake;
 }
 
@@ -30,10 +31,35 @@ creel_keepsake_free (CreelKeepsake *keepsake)
   if (keepsake == NULL)
     return;
   g_hash_table_unref (keepsake->placeholders);
+  g_hash_table_unref (keepsake->answers);
   if (keepsake->ca != NULL)
     explicit_bzero (keepsake->ca, strlen (keepsake->ca));
   g_free (keepsake->ca);
   g_free (keepsake);
+}
+
+static void
+take_pair (GHashTable *table, const char *value)
+{
+  const char *equals = strchr (value, '=');
+
+  if (equals != NULL)
+    g_hash_table_insert (table, g_strndup (value, equals - value), g_strdup (equals + 1));
+}
+
+static void
+add_pairs (GByteArray *records, const char *key, GHashTable *table)
+{
+  GHashTableIter iter;
+  gpointer name, value;
+
+  g_hash_table_iter_init (&iter, table);
+  while (g_hash_table_iter_next (&iter, &name, &value))
+    {
+      g_autofree char *pair = g_strconcat (name, "=", value, NULL);
+
+      creel_records_add (records, key, pair);
+    }
 }
 
 static void
@@ -43,12 +69,10 @@ on_record (const char *key, const char *value, gpointer user_data)
 
   if (g_str_equal (key, "ca") && keepsake->ca == NULL)
     keepsake->ca = g_strdup (value);
-  else if (g_str_equal (key, "placeholder") && strchr (value, '=') != NULL)
-    {
-      const char *equals = strchr (value, '=');
-
-      g_hash_table_insert (keepsake->placeholders, g_strndup (value, equals - value), g_strdup (equals + 1));
-    }
+  else if (g_str_equal (key, "placeholder"))
+    take_pair (keepsake->placeholders, value);
+  else if (g_str_equal (key, "answer"))
+    take_pair (keepsake->answers, value);
 }
 
 CreelKeepsake *
@@ -84,21 +108,13 @@ int
 creel_keepsake_seal (const CreelKeepsake *keepsake, GError **error)
 {
   g_autoptr (GByteArray) records = g_byte_array_sized_new (16 * 1024);
-  GHashTableIter iter;
-  gpointer name, value;
   int fd;
 
   creel_records_add (records, "version", "1");
   if (keepsake->ca != NULL)
     creel_records_add (records, "ca", keepsake->ca);
-  g_hash_table_iter_init (&iter, keepsake->placeholders);
-  while (g_hash_table_iter_next (&iter, &name, &value))
-    {
-      g_autofree char *pair = g_strconcat (name, "=", value, NULL);
-
-      creel_records_add (records, "placeholder", pair);
-    }
-
+  add_pairs (records, "placeholder", keepsake->placeholders);
+  add_pairs (records, "answer", keepsake->answers);
   fd = memfd_create ("creel-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0 || write (fd, records->data, records->len) != (gssize) records->len ||
       fcntl (fd, F_ADD_SEALS, SEALS) < 0)

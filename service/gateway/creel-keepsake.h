@@ -4,11 +4,12 @@
 #include <gio/gio.h>
 
 /* What outlives a crash of the gateway: the CA and the placeholders of this start of the sandbox, so that programs in
- * the guest keep working. Records in a sealed memfd that the service manager holds (FDSTORE=1, FDNAME=state); never
+ * the guest keep working, and the answers that its owner gave for this run. Records in a sealed memfd that the service manager holds (FDSTORE=1, FDNAME=state); never
  * a file, and gone when the unit stops. */
 typedef struct
 {
   GHashTable *placeholders; /* credential name -> placeholder */
+  GHashTable *answers;      /* key of a question -> "run" or "deny-run" */
   char *ca;                 /* as creel_ca_export() gives it (PEM), or NULL; wiped when freed */
 } CreelKeepsake;
 

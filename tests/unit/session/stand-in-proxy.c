@@ -3,14 +3,31 @@
 
 StandIn stand_in;
 
-struct _CreelProxy { GObject parent; };
+struct _CreelProxy { GObject parent; CreelQuestions *questions; };
 G_DEFINE_FINAL_TYPE (CreelProxy, creel_proxy, G_TYPE_OBJECT)
 struct _CreelCa { int refs; };
 static CreelCa the_ca;
 
-static void creel_proxy_class_init (CreelProxyClass *klass) {}
+static void
+creel_proxy_finalize (GObject *object)
+{
+  creel_questions_free (CREEL_PROXY (object)->questions);
+  G_OBJECT_CLASS (creel_proxy_parent_class)->finalize (object);
+}
+
+static void creel_proxy_class_init (CreelProxyClass *klass) { G_OBJECT_CLASS (klass)->finalize = creel_proxy_finalize; }
 static void creel_proxy_init (CreelProxy *self) {}
-CreelProxy *creel_proxy_new (const char *sandbox, CreelCa *ca, CreelAudit *audit) { return g_object_new (CREEL_TYPE_PROXY, NULL); }
+
+CreelProxy *
+creel_proxy_new (const char *sandbox, CreelCa *ca, CreelAudit *audit)
+{
+  CreelProxy *proxy = g_object_new (CREEL_TYPE_PROXY, NULL);
+
+  proxy->questions = creel_questions_new (sandbox, audit);
+  return proxy;
+}
+
+CreelQuestions *creel_proxy_get_questions (CreelProxy *proxy) { return proxy->questions; }
 
 void
 creel_proxy_set_policy (CreelProxy *proxy, CreelPolicy *policy, char **bypass)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The gateway's D-Bus face with a real gateway behind it, a guest in this process, and a proxy that only remembers. */
 #include <fcntl.h>
-#include <gio/gunixconnection.h>
 #include <gio/gunixfdlist.h>
 #include <glib-unix.h>
-#include <glib/gstdio.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -12,231 +10,18 @@
 #include <unistd.h>
 
 #include "creel-error.h"
-#include "creel-gateway-bus.h"
 #include "creel-names.h"
-#include "fake-guest.h"
+#include "gateway-fixture.h"
 #include "stand-in-proxy.h"
 
-#define INTERFACE "org.creel.Creel1.Gateway"
-#define DEFINITION "[X-Creel]\nOwner=1000\nImage=shell\nAllow=example.com\n"
-
-typedef struct
-{
-  char *root;
-  char *definition_path;
-  int control_fd; /* a copy: where the guest connects */
-  CreelGateway *gateway;
-  CreelGatewayBus *bus;
-  FakeGuest *guest;
-  GDBusConnection *a, *b;
-  guint exited_id;
-  GVariant *exited;
-} Fixture;
-
-static gboolean
-on_too_long (gpointer user_data)
-{
-  g_error ("The test hangs");
-  return G_SOURCE_REMOVE;
-}
-
-#define WAIT_UNTIL(condition)                                           \
-  G_STMT_START                                                          \
-  {                                                                     \
-    guint wait_id_ = g_timeout_add_seconds (30, on_too_long, NULL);     \
-    while (!(condition))                                                \
-      g_main_context_iteration (NULL, TRUE);                            \
-    g_source_remove (wait_id_);                                         \
-  }                                                                     \
-  G_STMT_END
-
 static void
-on_result (GObject *source, GAsyncResult *result, gpointer user_data)
-{
-  *(GAsyncResult **) user_data = g_object_ref (result);
-}
-
-static GDBusConnection *
-connect_peer (Fixture *f, GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-  g_autoptr (GSocket) socket = NULL;
-  g_autoptr (GSocketConnection) stream = NULL;
-  int pair[2];
-
-  g_assert_cmpint (socketpair (AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), ==, 0);
-  socket = g_socket_new_from_fd (pair[1], NULL);
-  stream = g_socket_connection_factory_create_connection (socket);
-  creel_gateway_bus_take_connection (f->bus, pair[0]);
-  g_dbus_connection_new (G_IO_STREAM (stream), NULL, G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT, NULL, NULL, on_result,
-                         &result);
-  WAIT_UNTIL (result != NULL);
-  return g_dbus_connection_new_finish (result, error);
-}
-
-static void
-disconnect_peer (GDBusConnection **peer)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  g_dbus_connection_close (*peer, NULL, on_result, &result);
-  WAIT_UNTIL (result != NULL);
-  g_clear_object (peer);
-}
-
-static GVariant *
-call (GDBusConnection *peer, const char *interface, const char *method, GVariant *parameters, GUnixFDList **ret_fds,
-      GError **error)
-{
-  g_autoptr (GAsyncResult) result = NULL;
-
-  g_dbus_connection_call_with_unix_fd_list (peer, NULL, CREEL_GATEWAY_PATH, interface, method, parameters, NULL, 0, 20000,
-                                            NULL, NULL, on_result, &result);
-  WAIT_UNTIL (result != NULL);
-  return g_dbus_connection_call_with_unix_fd_list_finish (peer, ret_fds, result, error);
-}
-
-static GVariant *
-call_text (GDBusConnection *peer, const char *method, const char *parameters, GError **error)
-{
-  GVariant *value = g_variant_parse (NULL, parameters, NULL, NULL, NULL);
-
-  g_assert_nonnull (value);
-  return call (peer, INTERFACE, method, value, NULL, error);
-}
-
-static char *
-get_property (Fixture *f, const char *name)
-{
-  g_autoptr (GVariant) answer = call (f->a, "org.freedesktop.DBus.Properties", "Get",
-                                      g_variant_new ("(ss)", INTERFACE, name), NULL, NULL);
-  g_autoptr (GVariant) value = NULL;
-
-  g_assert_nonnull (answer);
-  g_variant_get (answer, "(v)", &value);
-  return g_variant_is_of_type (value, G_VARIANT_TYPE_STRING) ? g_variant_dup_string (value, NULL)
-                                                             : g_variant_print (value, FALSE);
-}
-
-static void
-on_exited (GDBusConnection *connection, const char *sender, const char *path, const char *interface, const char *name,
-           GVariant *parameters, gpointer user_data)
-{
-  Fixture *f = user_data;
-
-  g_clear_pointer (&f->exited, g_variant_unref);
-  f->exited = g_variant_ref (parameters);
-}
-
-static void
-assert_exited (Fixture *f, guint id, int code, int signal, const char *message)
+assert_exited (GatewayFixture *f, guint id, int code, int signal, const char *message)
 {
   g_autoptr (GVariant) expected = g_variant_ref_sink (g_variant_new ("(uiis)", id, code, signal, message));
 
   WAIT_UNTIL (f->exited != NULL);
   g_assert_cmpvariant (f->exited, expected);
   g_clear_pointer (&f->exited, g_variant_unref);
-}
-
-static void
-write_definition (Fixture *f, const char *text)
-{
-  g_assert_true (g_file_set_contents (f->definition_path, text, -1, NULL));
-}
-
-static void
-connect_guest (Fixture *f)
-{
-  g_autofree char *path = g_build_filename (f->root, "control", NULL);
-  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
-  int fd;
-
-  g_assert_true (g_socket_connect (socket, address, NULL, NULL));
-  fd = dup (g_socket_get_fd (socket));
-  g_unix_set_fd_nonblocking (fd, TRUE, NULL);
-  f->guest = fake_guest_new (fd);
-}
-
-static int
-listen_at (Fixture *f, const char *name)
-{
-  g_autofree char *path = g_build_filename (f->root, name, NULL);
-  g_autoptr (GSocketAddress) address = g_unix_socket_address_new (path);
-  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_UNIX, G_SOCKET_TYPE_STREAM, 0, NULL);
-
-  g_assert_true (g_socket_bind (socket, address, TRUE, NULL));
-  g_assert_true (g_socket_listen (socket, NULL));
-  return dup (g_socket_get_fd (socket));
-}
-
-static void
-set_up (Fixture *f, gconstpointer data)
-{
-  g_autofree char *directory = NULL;
-  g_autoptr (GError) error = NULL;
-
-  memset (&stand_in, 0, sizeof stand_in);
-  f->root = g_dir_make_tmp ("creel-session-XXXXXX", NULL);
-  g_setenv ("CREEL_ROOT", f->root, TRUE);
-  directory = g_build_filename (f->root, CREEL_SYSTEM_UNIT_DIR, "creel@box.service.d", NULL);
-  f->definition_path = g_build_filename (directory, CREEL_DEFINITION_FILE, NULL);
-  g_assert_cmpint (g_mkdir_with_parents (directory, 0755), ==, 0);
-  write_definition (f, DEFINITION);
-
-  f->gateway = creel_gateway_new ("box", -1, listen_at (f, "control"), -1, &error);
-  g_assert_no_error (error);
-  f->bus = creel_gateway_bus_new (f->gateway, -1, getuid ());
-  f->a = connect_peer (f, &error);
-  g_assert_no_error (error);
-  f->exited_id = g_dbus_connection_signal_subscribe (f->a, NULL, INTERFACE, "Exited", CREEL_GATEWAY_PATH, NULL, 0,
-                                                     on_exited, f, NULL);
-}
-
-static void
-set_up_ready (Fixture *f, gconstpointer data)
-{
-  set_up (f, data);
-  connect_guest (f);
-  WAIT_UNTIL (g_str_equal (creel_gateway_get_state (f->gateway), "ready"));
-}
-
-static void
-tear_down (Fixture *f, gconstpointer data)
-{
-  g_autofree char *control = g_build_filename (f->root, "control", NULL);
-
-  if (f->a != NULL)
-    {
-      g_dbus_connection_signal_unsubscribe (f->a, f->exited_id);
-      disconnect_peer (&f->a);
-    }
-  if (f->b != NULL)
-    disconnect_peer (&f->b);
-  for (int i = 0; i < 50; i++)
-    g_main_context_iteration (NULL, FALSE);
-  creel_gateway_bus_free (f->bus);
-  creel_gateway_free (f->gateway);
-  fake_guest_free (f->guest);
-  g_clear_pointer (&f->exited, g_variant_unref);
-  g_unlink (f->definition_path);
-  g_unlink (control);
-  for (char *directory = g_path_get_dirname (f->definition_path); strlen (directory) >= strlen (f->root);)
-    {
-      char *parent = g_path_get_dirname (directory);
-
-      g_rmdir (directory);
-      g_free (directory);
-      directory = parent;
-      if (strlen (parent) < strlen (f->root))
-        {
-          g_free (parent);
-          break;
-        }
-    }
-  g_unsetenv ("CREEL_ROOT");
-  g_free (f->definition_path);
-  g_free (f->root);
 }
 
 /* Runs words; gives the id and the three fds. */
@@ -246,7 +31,7 @@ exec (GDBusConnection *peer, const char *argv, int fds[3], GError **error)
   g_autoptr (GUnixFDList) list = NULL;
   g_autofree char *text = g_strdup_printf ("(%s, @a{sv} {})", argv);
   g_autoptr (GVariant) answer =
-      call (peer, INTERFACE, "Exec", g_variant_parse (G_VARIANT_TYPE ("(aaya{sv})"), text, NULL, NULL, NULL), &list, error);
+      gateway_call (peer, INTERFACE, "Exec", g_variant_parse (G_VARIANT_TYPE ("(aaya{sv})"), text, NULL, NULL, NULL), &list, error);
   int handles[3];
   guint id;
 
@@ -266,24 +51,24 @@ close_all (int fds[3])
 }
 
 static void
-test_state (Fixture *f, gconstpointer data)
+test_state (GatewayFixture *f, gconstpointer data)
 {
-  g_autofree char *before = get_property (f, "State");
+  g_autofree char *before = gateway_get_property (f, "State");
   g_autofree char *after = NULL;
   g_autofree char *guest = NULL;
 
   g_assert_cmpstr (before, ==, "waiting");
   g_assert_nonnull (stand_in.policy);
-  connect_guest (f);
+  gateway_connect_guest (f);
   WAIT_UNTIL (g_str_equal (creel_gateway_get_state (f->gateway), "ready"));
-  after = get_property (f, "State");
+  after = gateway_get_property (f, "State");
   g_assert_cmpstr (after, ==, "ready");
-  guest = get_property (f, "Guest");
+  guest = gateway_get_property (f, "Guest");
   g_assert_nonnull (strstr (guest, "'6.1.0'"));
 }
 
 static void
-test_exec (Fixture *f, gconstpointer data)
+test_exec (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   char buffer[8];
@@ -305,7 +90,7 @@ test_exec (Fixture *f, gconstpointer data)
 }
 
 static void
-test_not_ready (Fixture *f, gconstpointer data)
+test_not_ready (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   int fds[3];
@@ -315,7 +100,7 @@ test_not_ready (Fixture *f, gconstpointer data)
 }
 
 static void
-test_isolation (Fixture *f, gconstpointer data)
+test_isolation (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *signal_text = NULL;
@@ -326,23 +111,23 @@ test_isolation (Fixture *f, gconstpointer data)
   guint id = exec (f->a, "[b'hold']", fds, &error), other_id;
 
   g_assert_no_error (error);
-  f->b = connect_peer (f, &error);
+  f->b = gateway_connect_peer (f, &error);
   g_assert_no_error (error);
   signal_text = g_strdup_printf ("(uint32 %u, 9)", id);
   hangup_text = g_strdup_printf ("(uint32 %u,)", id);
-  g_assert_null (call_text (f->b, "Signal", signal_text, &error));
+  g_assert_null (gateway_call_text (f->b, "Signal", signal_text, &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SESSION);
   g_clear_error (&error);
-  g_assert_null (call_text (f->b, "Hangup", hangup_text, &error));
+  g_assert_null (gateway_call_text (f->b, "Hangup", hangup_text, &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_SESSION);
   g_clear_error (&error);
-  g_variant_unref (call_text (f->a, "Signal", signal_text, &error));
+  g_variant_unref (gateway_call_text (f->a, "Signal", signal_text, &error));
   g_assert_no_error (error);
 
   /* the other's session ends with its connection, ours lives on */
   other_id = exec (f->b, "[b'hold']", other, &error);
   g_assert_no_error (error);
-  disconnect_peer (&f->b);
+  gateway_disconnect_peer (&f->b);
   hangup = g_strdup_printf ("/exec/%u/hangup", other_id);
   WAIT_UNTIL (g_str_equal (paths->pdata[paths->len - 1], hangup));
   g_assert_null (f->exited);
@@ -354,25 +139,25 @@ test_isolation (Fixture *f, gconstpointer data)
 }
 
 static void
-test_capture (Fixture *f, gconstpointer data)
+test_capture (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
-  g_autoptr (GVariant) answer = call_text (f->a, "Capture", "(['both'], @a{sv} {})", &error);
+  g_autoptr (GVariant) answer = gateway_call_text (f->a, "Capture", "(['both'], @a{sv} {})", &error);
   g_autofree char *text = NULL;
 
   g_assert_no_error (error);
   text = g_variant_print (answer, FALSE);
   g_assert_cmpstr (text, ==, "(0, 'out', 'err')");
   g_variant_unref (answer);
-  answer = call_text (f->a, "Capture", "(['kill', '9'], @a{sv} {})", &error);
+  answer = gateway_call_text (f->a, "Capture", "(['kill', '9'], @a{sv} {})", &error);
   g_assert_no_error (error);
   g_free (text);
   text = g_variant_print (answer, FALSE);
   g_assert_cmpstr (text, ==, "(137, '', '')");
-  g_assert_null (call_text (f->a, "Capture", "(['hold'], {'timeout': <uint64 200000>})", &error));
+  g_assert_null (gateway_call_text (f->a, "Capture", "(['hold'], {'timeout': <uint64 200000>})", &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_TIMED_OUT);
   g_clear_error (&error);
-  g_assert_null (call_text (f->a, "Capture", "(['lie', 'x'], @a{sv} {})", &error));
+  g_assert_null (gateway_call_text (f->a, "Capture", "(['lie', 'x'], @a{sv} {})", &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_GUEST_FAILED);
 }
 
@@ -381,7 +166,7 @@ static int
 save (GDBusConnection *peer, guint64 *ret_estimate, GError **error)
 {
   g_autoptr (GUnixFDList) fds = NULL;
-  g_autoptr (GVariant) answer = call (peer, INTERFACE, "Save", g_variant_new ("(a{sv})", NULL), &fds, error);
+  g_autoptr (GVariant) answer = gateway_call (peer, INTERFACE, "Save", g_variant_new ("(a{sv})", NULL), &fds, error);
   gint32 handle;
 
   if (answer == NULL)
@@ -411,7 +196,7 @@ read_to_end (int fd)
 }
 
 static void
-test_save (Fixture *f, gconstpointer data)
+test_save (GatewayFixture *f, gconstpointer data)
 {
   guint64 estimate, before;
   g_autoptr (GError) error = NULL;
@@ -455,18 +240,18 @@ test_save (Fixture *f, gconstpointer data)
 
 /* Whose it is leaves, and the guest. */
 static void
-test_save_lost (Fixture *f, gconstpointer data)
+test_save_lost (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   guint64 estimate;
   int fd;
 
   fake_guest_set_save (f->guest, 200, NULL, 1000 * 1024 * 1024, TRUE);
-  f->b = connect_peer (f, &error);
+  f->b = gateway_connect_peer (f, &error);
   g_assert_no_error (error);
   fd = save (f->b, &estimate, &error);
   g_assert_no_error (error);
-  disconnect_peer (&f->b);
+  gateway_disconnect_peer (&f->b);
   WAIT_UNTIL (fake_guest_get_resets (f->guest) == 1);
   g_assert_cmpuint (read_to_end (fd), <, 8 * 1024 * 1024);
   close (fd);
@@ -481,29 +266,29 @@ test_save_lost (Fixture *f, gconstpointer data)
 }
 
 static void
-test_reload (Fixture *f, gconstpointer data)
+test_reload (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   g_autofree char *text = NULL;
-  g_autoptr (GVariant) decision = call_text (f->a, "Check", "('https://example.com/x', 'GET')", &error);
+  g_autoptr (GVariant) decision = gateway_call_text (f->a, "Check", "('https://example.com/x', 'GET')", &error);
   g_autofree char *before = g_variant_print (decision, FALSE);
 
   g_assert_nonnull (strstr (before, "'allow'"));
-  write_definition (f, "[X-Creel]\nNonsense=1\n");
-  g_assert_null (call_text (f->a, "Reload", "()", &error));
+  gateway_write_definition (f, "[X-Creel]\nNonsense=1\n");
+  g_assert_null (gateway_call_text (f->a, "Reload", "()", &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
   g_clear_error (&error);
   g_assert_null (stand_in.policy);
-  text = get_property (f, "StatusText");
+  text = gateway_get_property (f, "StatusText");
   g_assert_nonnull (strstr (text, "Everything is denied: "));
   g_variant_unref (decision);
-  decision = call_text (f->a, "Check", "('https://example.com/x', 'GET')", &error);
+  decision = gateway_call_text (f->a, "Check", "('https://example.com/x', 'GET')", &error);
   g_free (before);
   before = g_variant_print (decision, FALSE);
   g_assert_nonnull (strstr (before, "'deny'"));
 
-  write_definition (f, DEFINITION);
-  g_variant_unref (call_text (f->a, "Reload", "()", &error));
+  gateway_write_definition (f, DEFINITION);
+  g_variant_unref (gateway_call_text (f->a, "Reload", "()", &error));
   g_assert_no_error (error);
   g_assert_nonnull (stand_in.policy);
 }
@@ -517,14 +302,14 @@ publish (GDBusConnection *peer, int fd, guint16 port, GError **error)
 
   g_assert_cmpint (g_unix_fd_list_append (fds, fd, NULL), ==, 0);
   g_dbus_connection_call_with_unix_fd_list (peer, NULL, CREEL_GATEWAY_PATH, INTERFACE, "Publish", g_variant_new ("(hq)", 0, port), NULL,
-                                            0, 20000, fds, NULL, on_result, &result);
+                                            0, 20000, fds, NULL, gateway_on_result, &result);
   WAIT_UNTIL (result != NULL);
   reply = g_dbus_connection_call_with_unix_fd_list_finish (peer, NULL, result, error);
   return reply != NULL;
 }
 
 static void
-test_publish (Fixture *f, gconstpointer data)
+test_publish (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
@@ -539,20 +324,20 @@ test_publish (Fixture *f, gconstpointer data)
   g_clear_error (&error);
   /* written by hand, and nobody said Reload */
   text = g_strdup_printf (DEFINITION "Publish=%u:80\n", g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (own)));
-  write_definition (f, text);
+  gateway_write_definition (f, text);
   g_assert_true (publish (f->a, g_socket_get_fd (socket), 80, &error));
   g_assert_false (publish (f->a, g_socket_get_fd (socket), 81, &error));
   g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_ACCESS_DENIED);
 }
 
 static void
-test_wrong_user (Fixture *f, gconstpointer data)
+test_wrong_user (GatewayFixture *f, gconstpointer data)
 {
   CreelGatewayBus *own = f->bus;
   g_autoptr (GError) error = NULL;
 
   f->bus = creel_gateway_bus_new (f->gateway, -1, 12345);
-  g_assert_null (connect_peer (f, &error));
+  g_assert_null (gateway_connect_peer (f, &error));
   g_assert_nonnull (error);
   creel_gateway_bus_free (f->bus);
   f->bus = own;
@@ -609,7 +394,7 @@ ask_secret (const char *credential, GTask **ret_done)
 }
 
 static void
-test_broker (Fixture *f, gconstpointer data)
+test_broker (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GTask) first = NULL;
   g_autoptr (GTask) second = NULL;
@@ -636,7 +421,7 @@ test_broker (Fixture *f, gconstpointer data)
     creel_gateway_bus_take_connection (f->bus, pair[0]);
     g_dbus_connection_new (G_IO_STREAM (stream), NULL,
                            G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT | G_DBUS_CONNECTION_FLAGS_DELAY_MESSAGE_PROCESSING,
-                           NULL, NULL, on_result, &result);
+                           NULL, NULL, gateway_on_result, &result);
     WAIT_UNTIL (result != NULL);
     f->b = g_dbus_connection_new_finish (result, NULL);
     export_broker (f->b);
@@ -655,12 +440,12 @@ test_broker (Fixture *f, gconstpointer data)
   g_assert_cmpstr (error->message, ==, "It is locked");
 
   g_assert_cmpuint (stand_in.n_forgotten, ==, 0);
-  disconnect_peer (&f->b);
+  gateway_disconnect_peer (&f->b);
   WAIT_UNTIL (stand_in.n_forgotten == 1);
 }
 
 static void
-test_no_broker (Fixture *f, gconstpointer data)
+test_no_broker (GatewayFixture *f, gconstpointer data)
 {
   g_autoptr (GTask) done = NULL;
   g_autoptr (GError) error = NULL;
@@ -679,18 +464,18 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_log_set_always_fatal (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL);
   creel_error_quark ();
-#define ADD(path, before, func) g_test_add ("/gateway-bus/" path, Fixture, NULL, before, func, tear_down)
-  ADD ("state", set_up, test_state);
-  ADD ("exec", set_up_ready, test_exec);
-  ADD ("not-ready", set_up, test_not_ready);
-  ADD ("isolation", set_up_ready, test_isolation);
-  ADD ("capture", set_up_ready, test_capture);
-  ADD ("save", set_up_ready, test_save);
-  ADD ("save-lost", set_up_ready, test_save_lost);
-  ADD ("reload", set_up, test_reload);
-  ADD ("publish", set_up, test_publish);
-  ADD ("wrong-user", set_up, test_wrong_user);
-  ADD ("broker", set_up, test_broker);
-  ADD ("no-broker", set_up, test_no_broker);
+#define ADD(path, before, func) g_test_add ("/gateway-bus/" path, GatewayFixture, NULL, before, func, gateway_tear_down)
+  ADD ("state", gateway_set_up, test_state);
+  ADD ("exec", gateway_set_up_ready, test_exec);
+  ADD ("not-ready", gateway_set_up, test_not_ready);
+  ADD ("isolation", gateway_set_up_ready, test_isolation);
+  ADD ("capture", gateway_set_up_ready, test_capture);
+  ADD ("save", gateway_set_up_ready, test_save);
+  ADD ("save-lost", gateway_set_up_ready, test_save_lost);
+  ADD ("reload", gateway_set_up, test_reload);
+  ADD ("publish", gateway_set_up, test_publish);
+  ADD ("wrong-user", gateway_set_up, test_wrong_user);
+  ADD ("broker", gateway_set_up, test_broker);
+  ADD ("no-broker", gateway_set_up, test_no_broker);
   return g_test_run ();
 }
