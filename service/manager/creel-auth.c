@@ -62,6 +62,7 @@ static const struct
   { "org.creel.Creel1.Sandbox", "Capture", CREEL_ACTION_CONTROL },
   { "org.creel.Creel1.Sandbox", "SetNetwork", CREEL_ACTION_CONTROL },         /* and widen-policy where it widens */
   { "org.creel.Creel1.Sandbox", "CheckNetwork", CREEL_ACTION_CONTROL },
+  { "org.creel.Creel1.Sandbox", "Answer", CREEL_ACTION_CONTROL },             /* and widen-policy, with host and port, but for a no */
   { "org.creel.Creel1.Sandbox", "SetCredentials", CREEL_ACTION_CONTROL },     /* and use-credential for new ones */
   { "org.creel.Creel1.Sandbox", "SetPorts", CREEL_ACTION_CONTROL },           /* and publish-port for one that others reach, or a low one */
   { "org.creel.Creel1.Sandbox", "ListPorts", CREEL_ACTION_CONTROL },

@@ -54,6 +54,7 @@ extern const CreelMethod creel_manager_methods[];
 extern const CreelMethod creel_sandbox_methods[];
 extern const CreelMethod creel_network_methods[];
 extern const CreelMethod creel_ports_methods[];
+extern const CreelMethod creel_question_methods[];
 extern const CreelMethod creel_exec_methods[];
 extern const CreelMethod creel_log_methods[];
 extern const CreelMethod creel_session_methods[];

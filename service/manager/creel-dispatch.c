@@ -29,7 +29,8 @@ static const CreelMethod *const faces[] = { creel_manager_methods, creel_sandbox
                                             creel_log_methods,     creel_ports_methods,   creel_image_save_methods,
                                             creel_image_pull_methods, creel_image_push_methods, creel_build_methods,
                                             creel_model_methods,      creel_model_job_methods,  creel_model_import_methods,
-                                            creel_model_runner_methods, creel_engine_methods, creel_management_methods };
+                                            creel_model_runner_methods, creel_engine_methods, creel_management_methods,
+                                            creel_question_methods };
 
 gboolean
 creel_dispatch_is_own (uid_t uid, uid_t owner)

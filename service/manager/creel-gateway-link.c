@@ -8,6 +8,7 @@
 #include "creel-dbus-broker.h"
 #include "creel-error.h"
 #include "creel-names.h"
+#include "creel-question.h"
 #include "creel-root.h"
 #include "creel-sandbox.h"
 #include "creel-parent-proxy.h"
@@ -26,6 +27,7 @@ struct _CreelGatewayLink
   GDBusConnection *connection;
   GCancellable *cancellable;
   GVariant *guest;
+  GVariant *questions;
   char *problem;
   CreelSecretLog *secrets;
   CreelDBusBroker *broker;
@@ -46,12 +48,20 @@ on_retry (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+static void
+emit_changed (CreelGatewayLink *link)
+{
+  CreelSandbox *sandbox = g_hash_table_lookup (link->daemon->sandboxes, link->sandbox);
+
+  if (sandbox != NULL)
+    creel_sandbox_emit_changed (sandbox);
+}
+
 /* The guest's words: only what the contract names, printable and short. */
 static void
 set_guest (CreelGatewayLink *link, GVariant *guest)
 {
   static const char *const keys[] = { "kernel", "boot-id", "init" };
-  CreelSandbox *sandbox = g_hash_table_lookup (link->daemon->sandboxes, link->sandbox);
   GVariantBuilder b;
 
   g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
@@ -71,8 +81,7 @@ set_guest (CreelGatewayLink *link, GVariant *guest)
     }
   g_clear_pointer (&link->guest, g_variant_unref);
   link->guest = g_variant_ref_sink (g_variant_builder_end (&b));
-  if (sandbox != NULL)
-    creel_sandbox_emit_changed (sandbox);
+  emit_changed (link);
 }
 
 static char *
@@ -93,6 +102,7 @@ on_properties (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GVariant) reply = g_dbus_connection_call_finish (G_DBUS_CONNECTION (source), result, &error);
   g_autoptr (GVariant) all = NULL;
   g_autoptr (GVariant) guest = NULL;
+  g_autoptr (GVariant) questions = NULL;
   CreelGatewayLink *link = user_data;
   const char *state, *text;
 
@@ -100,6 +110,9 @@ on_properties (GObject *source, GAsyncResult *result, gpointer user_data)
     return; /* cancelled: `user_data` may be gone; else there will be a change to hear of */
   all = g_variant_get_child_value (reply, 0);
   guest = g_variant_lookup_value (all, "Guest", G_VARIANT_TYPE ("a{sv}"));
+  questions = g_variant_lookup_value (all, "Questions", G_VARIANT_TYPE ("aa{sv}"));
+  g_clear_pointer (&link->questions, g_variant_unref);
+  link->questions = g_variant_ref_sink (creel_question_clean (questions));
   g_clear_pointer (&link->problem, g_free);
   /* waiting is no problem, but a part of every start */
   if (g_variant_lookup (all, "State", "&s", &state) && !g_str_equal (state, "waiting") &&
@@ -224,6 +237,7 @@ disconnect (CreelGatewayLink *link)
     g_dbus_connection_close (link->connection, NULL, NULL, NULL);
   g_clear_object (&link->connection);
   g_clear_pointer (&link->guest, g_variant_unref);
+  g_clear_pointer (&link->questions, g_variant_unref);
   g_clear_pointer (&link->problem, g_free);
   creel_secret_log_reset (link->secrets);
 }
@@ -234,9 +248,18 @@ on_closed (GDBusConnection *connection, gboolean remote, GError *error, gpointer
   CreelGatewayLink *link = user_data;
 
   disconnect (link);
+  emit_changed (link); /* no question of it waits any more */
   creel_session_end_all (link->daemon, link->sandbox, "the gateway of the sandbox ended");
   if (link->retry == 0)
     link->retry = g_timeout_add (RETRY_MS, on_retry, link);
+}
+
+static void
+on_attended (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error)
+{
+  /* `user_data` may be gone */
+  if (error != NULL)
+    g_debug ("A gateway does not ask: %s", error->message);
 }
 
 static void
@@ -266,6 +289,8 @@ on_connected (GObject *source, GAsyncResult *result, gpointer user_data)
                                                                CREEL_GATEWAY_PATH, NULL, G_DBUS_SIGNAL_FLAGS_NONE,
                                                                on_properties_changed, link, NULL);
   g_dbus_connection_start_message_processing (connection);
+  /* answers are to be had here from now on */
+  creel_gateway_link_call (link, "Attend", NULL, "()", -1, on_attended, link);
   /* what changed while nobody was here to tell it */
   creel_gateway_link_reload (link);
   on_properties_changed (connection, NULL, NULL, NULL, NULL, NULL, link);
@@ -309,6 +334,23 @@ creel_gateway_link_free (CreelGatewayLink *link)
   creel_secret_log_free (link->secrets);
   g_free (link->sandbox);
   g_free (link);
+}
+
+GVariant *
+creel_gateway_link_get_questions (CreelGatewayLink *link)
+{
+  return link->questions;
+}
+
+void
+creel_gateway_link_drop_question (CreelGatewayLink *link, guint64 id)
+{
+  g_autoptr (GVariant) before = g_steal_pointer (&link->questions);
+
+  if (before == NULL)
+    return;
+  link->questions = g_variant_ref_sink (creel_question_drop (before, id));
+  emit_changed (link);
 }
 
 gboolean

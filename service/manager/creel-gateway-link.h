@@ -15,6 +15,10 @@ gboolean creel_gateway_link_is_connected (CreelGatewayLink *link);
 GVariant *creel_gateway_link_get_guest (CreelGatewayLink *link);
 /* Why the gateway denies everything or lost its guest, one printable line; borrowed, NULL when all is well. */
 const char *creel_gateway_link_get_problem (CreelGatewayLink *link);
+/* What waits for a person there, aa{sv} as creel_question_clean() makes it; borrowed, NULL when there is nothing. */
+GVariant *creel_gateway_link_get_questions (CreelGatewayLink *link);
+/* It was answered: not to be seen any more, though the gateway has not told yet. */
+void creel_gateway_link_drop_question (CreelGatewayLink *link, guint64 id);
 /* Has the gateway read definition and ceiling again; a failure is logged, and the gateway then denies everything. */
 void creel_gateway_link_reload (CreelGatewayLink *link);
 

@@ -132,6 +132,7 @@ creel_sandbox_get_properties (CreelSandbox *sandbox)
   g_autoptr (GStrvBuilder) workspaces = g_strv_builder_new ();
   g_auto (GStrv) paths = NULL;
   g_autofree char *status = status_text (sandbox);
+  GVariant *questions = sandbox->link != NULL ? creel_gateway_link_get_questions (sandbox->link) : NULL;
   GVariant *guest = sandbox->link != NULL ? creel_gateway_link_get_guest (sandbox->link) : NULL;
   GVariantBuilder b;
 
@@ -173,6 +174,7 @@ creel_sandbox_get_properties (CreelSandbox *sandbox)
   g_variant_builder_add (&b, "{sv}", "Ephemeral", g_variant_new_boolean (d->ephemeral));
   g_variant_builder_add (&b, "{sv}", "Created", g_variant_new_int64 (d->created));
   g_variant_builder_add (&b, "{sv}", "Guest", guest != NULL ? guest : g_variant_new ("a{sv}", NULL));
+  g_variant_builder_add (&b, "{sv}", "Questions", questions != NULL ? questions : g_variant_new ("aa{sv}", NULL));
   return g_variant_builder_end (&b);
 }
 
