@@ -22,6 +22,7 @@ cli_status_of (const GError *error)
       case CREEL_ERROR_NO_SUCH_SANDBOX:
       case CREEL_ERROR_NO_SUCH_IMAGE:
       case CREEL_ERROR_NO_SUCH_MODEL:
+      case CREEL_ERROR_NO_SUCH_QUESTION:
         return CLI_NOT_FOUND;
       case CREEL_ERROR_NOT_AUTHORIZED:
       case CREEL_ERROR_AUTH_REQUIRED:

@@ -60,6 +60,7 @@ int cmd_save (Cli *cli, char **args);
 int cmd_cp (Cli *cli, char **args);
 int cmd_logs (Cli *cli, char **args);
 int cmd_ports (Cli *cli, char **args);
+int cmd_approve (Cli *cli, char **args);
 int cmd_network_proxy (Cli *cli, char **args);
 int cmd_network_log (Cli *cli, char **args);
 int cmd_network_check (Cli *cli, char **args);

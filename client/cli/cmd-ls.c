@@ -32,6 +32,7 @@ add_sandbox (JsonBuilder *builder, CreelDBusSandbox *sandbox)
   out_json_string (builder, "preset", creel_dbus_sandbox_get_preset (sandbox));
   out_json_strings (builder, "allow", creel_dbus_sandbox_get_allow (sandbox));
   out_json_strings (builder, "ask", creel_dbus_sandbox_get_ask (sandbox));
+  out_json_strings (builder, "approved", creel_dbus_sandbox_get_approved (sandbox));
   out_json_strings (builder, "deny", creel_dbus_sandbox_get_deny (sandbox));
   out_json_strings (builder, "bypass", creel_dbus_sandbox_get_bypass (sandbox));
   out_json_strings (builder, "publish", creel_dbus_sandbox_get_publish (sandbox));
@@ -177,6 +178,7 @@ print_sandbox (CreelDBusSandbox *sandbox)
   print_line ("Network", policy);
   print_list ("  allow", creel_dbus_sandbox_get_allow (sandbox));
   print_list ("  ask", creel_dbus_sandbox_get_ask (sandbox));
+  print_list ("  approved", creel_dbus_sandbox_get_approved (sandbox));
   print_list ("  deny", creel_dbus_sandbox_get_deny (sandbox));
   print_list ("  bypass", creel_dbus_sandbox_get_bypass (sandbox));
   print_list ("Ports", creel_dbus_sandbox_get_publish (sandbox));

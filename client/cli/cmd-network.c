@@ -15,7 +15,7 @@ print_rules (const char *label, const char *const *rules)
     {
       g_autofree char *safe = out_printable (*rules, -1, FALSE);
 
-      printf ("%-7s %s\n", label, safe);
+      printf ("%-8s %s\n", label, safe);
     }
 }
 
@@ -34,17 +34,19 @@ show_policy (Cli *cli, CreelDBusSandbox *sandbox)
       out_json_string (builder, "preset", preset);
       out_json_strings (builder, "allow", creel_dbus_sandbox_get_allow (sandbox));
       out_json_strings (builder, "ask", creel_dbus_sandbox_get_ask (sandbox));
+      out_json_strings (builder, "approved", creel_dbus_sandbox_get_approved (sandbox));
       out_json_strings (builder, "deny", creel_dbus_sandbox_get_deny (sandbox));
       out_json_strings (builder, "bypass", creel_dbus_sandbox_get_bypass (sandbox));
       json_builder_end_object (builder);
       out_json_print (builder, TRUE);
       return CLI_OK;
     }
-  printf ("%-7s %s\n", "policy", policy != NULL ? policy : "deny");
+  printf ("%-8s %s\n", "policy", policy != NULL ? policy : "deny");
   if (preset != NULL && *preset != '\0')
-    printf ("%-7s %s\n", "preset", preset);
+    printf ("%-8s %s\n", "preset", preset);
   print_rules ("deny", creel_dbus_sandbox_get_deny (sandbox));
   print_rules ("ask", creel_dbus_sandbox_get_ask (sandbox));
+  print_rules ("approved", creel_dbus_sandbox_get_approved (sandbox));
   print_rules ("allow", creel_dbus_sandbox_get_allow (sandbox));
   print_rules ("bypass", creel_dbus_sandbox_get_bypass (sandbox));
   return CLI_OK;
@@ -68,11 +70,12 @@ insert_rules (GVariantDict *dict, const char *key, char **hosts, char **ranges)
 int
 cmd_network_proxy (Cli *cli, char **args)
 {
-  g_auto (GStrv) allow = NULL, block = NULL, allow_cidr = NULL, block_cidr = NULL, bypass = NULL, drop = NULL, words = NULL;
+  g_auto (GStrv) allow = NULL, ask = NULL, block = NULL, allow_cidr = NULL, block_cidr = NULL, bypass = NULL, drop = NULL, words = NULL;
   g_autofree char *policy = NULL, *preset = NULL;
   gboolean reset = FALSE;
   const GOptionEntry entries[] = {
     { "allow-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &allow, NULL, NULL },
+    { "ask-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &ask, NULL, NULL },
     { "block-host", 0, 0, G_OPTION_ARG_STRING_ARRAY, &block, NULL, NULL },
     { "allow-cidr", 0, 0, G_OPTION_ARG_STRING_ARRAY, &allow_cidr, NULL, NULL },
     { "block-cidr", 0, 0, G_OPTION_ARG_STRING_ARRAY, &block_cidr, NULL, NULL },
@@ -97,6 +100,7 @@ cmd_network_proxy (Cli *cli, char **args)
       if (strchr (*range, '/') == NULL)
         return cli_fail_with (CLI_USAGE, "\"%s\" is not an address range; write for example 10.0.0.0/8, or 10.1.2.3/32 for one address", *range);
   insert_rules (&dict, "allow", allow, allow_cidr);
+  insert_rules (&dict, "ask", ask, NULL);
   insert_rules (&dict, "deny", block, block_cidr);
   insert_rules (&dict, "bypass", bypass, NULL);
   insert_rules (&dict, "remove", drop, NULL);
@@ -168,6 +172,8 @@ cmd_network_check (Cli *cli, char **args)
         g_string_append_printf (line, ": rule \"%s\"%s%s", rule, *origin != '\0' ? " of " : "", origin);
       else if (g_str_equal (verdict, "allow"))
         g_string_append (line, ": the policy allows what no rule names");
+      else if (g_str_equal (verdict, "ask"))
+        g_string_append (line, ": the policy asks about what no rule names");
       else if (*reason == '\0' || g_str_equal (reason, "policy"))
         g_string_append_printf (line, ": no rule allows it; allow it with: creel network proxy %s --allow-host HOST", words[0]);
       else
@@ -178,14 +184,32 @@ cmd_network_check (Cli *cli, char **args)
   return g_str_equal (verdict, "allow") ? CLI_OK : CLI_FAILED;
 }
 
+typedef struct
+{
+  const char *field, *name;
+} Field;
+
+/* One line: those fields that an entry has. */
+static void
+print_json (GVariant *entry, const char *event, const Field *fields, gsize n)
+{
+  g_autoptr (JsonBuilder) builder = json_builder_new ();
+
+  json_builder_begin_object (builder);
+  out_json_integer (builder, "time", cli_journal_time (entry));
+  out_json_string (builder, "event", event);
+  for (gsize i = 0; i < n; i++)
+    if (cli_journal_get (entry, fields[i].field) != NULL)
+      out_json_string (builder, fields[i].name, cli_journal_get (entry, fields[i].field));
+  json_builder_end_object (builder);
+  out_json_print (builder, FALSE);
+}
+
 /* A connection from outside to a published port. */
 static void
 print_port (Cli *cli, GVariant *entry)
 {
-  static const struct
-  {
-    const char *field, *name;
-  } fields[] = {
+  static const Field fields[] = {
     { CREEL_FIELD_HOST, "host" }, { CREEL_FIELD_PORT, "port" }, { CREEL_FIELD_GUEST_PORT, "guest_port" }, { CREEL_FIELD_PEER, "peer" },
   };
   const char *values[G_N_ELEMENTS (fields)];
@@ -193,18 +217,7 @@ print_port (Cli *cli, GVariant *entry)
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
     values[i] = cli_journal_get (entry, fields[i].field);
   if (cli->json)
-    {
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-      json_builder_begin_object (builder);
-      out_json_integer (builder, "time", cli_journal_time (entry));
-      out_json_string (builder, "event", "port");
-      for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
-        if (values[i] != NULL)
-          out_json_string (builder, fields[i].name, values[i]);
-      json_builder_end_object (builder);
-      out_json_print (builder, FALSE);
-    }
+    print_json (entry, "port", fields, G_N_ELEMENTS (fields));
   else
     {
       g_autofree char *when = out_time (cli_journal_time (entry));
@@ -218,13 +231,41 @@ print_port (Cli *cli, GVariant *entry)
   fflush (stdout);
 }
 
+/* What waited for an answer, and what came of it. */
+static void
+print_question (Cli *cli, GVariant *entry)
+{
+  static const Field fields[] = {
+    { CREEL_FIELD_ANSWER, "answer" }, { CREEL_FIELD_METHOD, "method" },     { CREEL_FIELD_HOST, "host" },
+    { CREEL_FIELD_PORT, "port" },     { CREEL_FIELD_REQUEST_PATH, "path" }, { CREEL_FIELD_RULE, "rule" },
+    { CREEL_FIELD_QUESTION, "id" },   { CREEL_FIELD_ANSWERED_BY, "by" },
+  };
+
+  if (cli->json)
+    print_json (entry, "question", fields, G_N_ELEMENTS (fields));
+  else
+    {
+      g_autofree char *when = out_time (cli_journal_time (entry));
+      g_autoptr (GString) line = g_string_new (when);
+      const char *by = cli_journal_get (entry, CREEL_FIELD_ANSWERED_BY);
+      g_autofree char *safe = NULL;
+      const char *values[G_N_ELEMENTS (fields)];
+
+      for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
+        values[i] = cli_journal_get (entry, fields[i].field) ?: "";
+      g_string_append_printf (line, " ask   %-7s %s:%s%s: %s", values[1], values[2], values[3], values[4], values[0]);
+      if (by != NULL)
+        g_string_append_printf (line, " by user %s", by);
+      safe = out_printable (line->str, line->len, FALSE);
+      puts (safe);
+    }
+  fflush (stdout);
+}
+
 static void
 print_request (GVariant *entry, gpointer user_data)
 {
-  static const struct
-  {
-    const char *field, *name;
-  } fields[] = {
+  static const Field fields[] = {
     { CREEL_FIELD_VERDICT, "verdict" }, { CREEL_FIELD_REASON, "reason" }, { CREEL_FIELD_METHOD, "method" },
     { CREEL_FIELD_HOST, "host" },       { CREEL_FIELD_PORT, "port" },     { CREEL_FIELD_REQUEST_PATH, "path" },
     { CREEL_FIELD_RULE, "rule" },       { CREEL_FIELD_CREDENTIAL, "credential" }, { CREEL_FIELD_STATUS, "status" },
@@ -241,21 +282,15 @@ print_request (GVariant *entry, gpointer user_data)
       print_port (cli, entry);
       return;
     }
+  if (g_strcmp0 (cli_journal_get (entry, CREEL_FIELD_EVENT), "question") == 0)
+    {
+      print_question (cli, entry);
+      return;
+    }
   for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
     values[i] = cli_journal_get (entry, fields[i].field);
   if (cli->json)
-    {
-      g_autoptr (JsonBuilder) builder = json_builder_new ();
-
-      json_builder_begin_object (builder);
-      out_json_integer (builder, "time", cli_journal_time (entry));
-      out_json_string (builder, "event", done ? "done" : "request");
-      for (guint i = 0; i < G_N_ELEMENTS (fields); i++)
-        if (values[i] != NULL)
-          out_json_string (builder, fields[i].name, values[i]);
-      json_builder_end_object (builder);
-      out_json_print (builder, FALSE);
-    }
+    print_json (entry, done ? "done" : "request", fields, G_N_ELEMENTS (fields));
   /* for people the end of a request is news only when it went wrong after it had been let through */
   else if (!done || (values[1] != NULL && *values[1] != '\0'))
     {

@@ -16,7 +16,7 @@
   "  --credential NAME     a key it may use, see creel secret; repeatable\n"      \
   "  --allow-host RULE     a host it may reach; repeatable\n"                     \
   "  -p, --publish PORT    a port that leads into it, see creel ports; repeatable\n" \
-  "  --policy allow|deny   what holds for hosts that no rule names\n"             \
+  "  --policy POLICY       allow, ask or deny: for hosts that no rule names\n"    \
   "  --preset PRESET       locked, balanced or open\n"
 
 const CliVerb cli_verbs[] = {
@@ -88,6 +88,18 @@ const CliVerb cli_verbs[] = {
     "number as GUEST. Other addresses, and ports below 1024, need authorisation.\n\n"
     "  -p, --publish PORT    publish it; repeatable\n"
     "  --unpublish PORT      close it: [IP:]HOST[:GUEST]; repeatable\n" },
+  { "approve", cmd_approve,
+    "Usage: creel approve [-w] [-q] [--json] [NAME]\n"
+    "       creel approve NAME ID --once | --run | --always | --deny [--run]\n"
+    "Shows requests that wait for you because a rule says ask, and on a terminal\n"
+    "asks you about each. What has no answer in time, by default in a minute, is\n"
+    "refused; so is what is blocked, whatever you answer.\n\n"
+    "  -w, --watch           go on with what comes\n"
+    "  --once                let it through: this request, or this connection\n"
+    "  --run                 until the sandbox stops; with --deny too\n"
+    "  --always              for good: kept as a rule\n"
+    "  --deny                refuse it\n"
+    "  -q, --quiet           NAME and ID only\n" },
   { "network proxy", cmd_network_proxy,
     "Usage: creel network proxy NAME [OPTION...]\n"
     "Changes what a sandbox may reach, at once and for good; without an option,\n"
@@ -95,10 +107,12 @@ const CliVerb cli_verbs[] = {
     "**.HOST any number. All but --policy, --preset and --reset repeat.\n\n"
     "  --allow-host RULE     allow it (localhost: the model runner's port only)\n"
     "  --block-host RULE     refuse it, whatever else allows it\n"
+    "  --ask-host RULE       ask each time; see creel approve\n"
     "  --allow-cidr RANGE    allow these addresses, private ones too\n"
     "  --block-cidr RANGE    refuse these addresses\n"
     "  --bypass-host HOST    never look into its TLS (no keys go there)\n"
-    "  --policy allow|deny   what holds for hosts that no rule names\n"
+    "  --policy POLICY       what holds for hosts that no rule names: allow, ask,\n"
+    "                        deny\n"
     "  --preset PRESET       locked, balanced or open\n"
     "  --remove RULE         forget this rule\n"
     "  --reset               forget all rules first\n" },
@@ -245,6 +259,7 @@ const char cli_summary[] = "Usage: creel VERB [OPTION...] ...\n"
                            "  network proxy NAME ...     what it may reach\n"
                            "  network check NAME URL     would that go through?\n"
                            "  network log NAME           what it asked for\n"
+                           "  approve [NAME [ID]]        what waits for your answer\n"
                            "Keys and images\n"
                            "  secret set | ls | rm       keys in your keyring\n"
                            "  image pull | push          from and to registries\n"

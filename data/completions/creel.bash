@@ -4,7 +4,7 @@
 
 _creel() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb='' word i
-    local verbs='create run exec cp ls inspect start stop restart rm save logs ports network secret image model doctor version help'
+    local verbs='create run exec cp ls inspect start stop restart rm save logs ports network approve secret image model doctor version help'
     local globals='--json --quiet --no-ask-password --help'
     local create='--name --image --memory --cpus --disk --env --env-file --credential --allow-host --publish --policy --preset --rm'
     COMPREPLY=()
@@ -18,7 +18,7 @@ _creel() {
         esac
     done
     case $prev in
-    --policy) mapfile -t COMPREPLY < <(compgen -W 'allow deny' -- "$cur"); return ;;
+    --policy) mapfile -t COMPREPLY < <(compgen -W 'allow ask deny' -- "$cur"); return ;;
     --preset) mapfile -t COMPREPLY < <(compgen -W 'locked balanced open' -- "$cur"); return ;;
     --env-file | --gguf | --mmproj | --chat-template | --license) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     -t | --image | --template)
@@ -45,7 +45,8 @@ _creel() {
     ports) words='--publish --unpublish' ;;
     save) words='--message' ;;
     logs | 'network log') words='--follow --lines' ;;
-    'network proxy') words='--allow-host --block-host --allow-cidr --block-cidr --bypass-host --policy --preset --remove --reset' ;;
+    approve) words='--watch --once --run --always --deny' ;;
+    'network proxy') words='--allow-host --block-host --ask-host --allow-cidr --block-cidr --bypass-host --policy --preset --remove --reset' ;;
     'network check') words='--method' ;;
     'secret set') words='--sandbox --registry --username' ;;
     'secret rm') words='--sandbox --registry' ;;
@@ -67,7 +68,7 @@ _creel() {
     '' | network | secret | image | model) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
     create) mapfile -t COMPREPLY < <(compgen -W 'shell openclaw claude codex gemini opencode' -- "$cur"; compgen -d -- "$cur") ;;
     run) mapfile -t COMPREPLY < <(compgen -W "shell openclaw claude codex gemini opencode $(creel ls --quiet 2>/dev/null)" -- "$cur"; compgen -d -- "$cur") ;;
-    exec | inspect | start | stop | restart | rm | save | logs | ports | 'network proxy' | 'network log' | 'network check')
+    exec | inspect | start | stop | restart | rm | save | logs | ports | approve | 'network proxy' | 'network log' | 'network check')
         mapfile -t COMPREPLY < <(compgen -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     cp) mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -S : -W "$(creel ls --quiet 2>/dev/null)" -- "$cur") ;;
     'image import') mapfile -t COMPREPLY < <(compgen -f -- "$cur") ;;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # fish completion of creel(1)
-set -l verbs create run exec cp ls inspect start stop restart rm save logs ports network secret image model doctor version help
+set -l verbs create run exec cp ls inspect start stop restart rm save logs ports network approve secret image model doctor version help
 
 function __creel_sandboxes
     creel ls --quiet 2>/dev/null
@@ -12,7 +12,7 @@ function __creel_models
     creel model ls --quiet 2>/dev/null
 end
 function __creel_first
-    not __fish_seen_subcommand_from create run exec cp ls inspect start stop restart rm save logs ports network secret image model doctor version help
+    not __fish_seen_subcommand_from create run exec cp ls inspect start stop restart rm save logs ports network approve secret image model doctor version help
 end
 
 complete -c creel -f
@@ -34,6 +34,7 @@ complete -c creel -n __creel_first -a save -d 'Make an image of a sandbox'
 complete -c creel -n __creel_first -a logs -d 'What happened to a sandbox'
 complete -c creel -n __creel_first -a ports -d 'Ports that lead into a sandbox'
 complete -c creel -n __creel_first -a network -d 'What a sandbox may reach'
+complete -c creel -n __creel_first -a approve -d 'What waits for your answer'
 complete -c creel -n __creel_first -a secret -d 'Keys in your keyring'
 complete -c creel -n __creel_first -a image -d 'Images of sandboxes'
 complete -c creel -n __creel_first -a model -d 'Models that run on this machine'
@@ -41,7 +42,7 @@ complete -c creel -n __creel_first -a doctor -d 'What is missing here'
 complete -c creel -n __creel_first -a version -d 'Show versions'
 complete -c creel -n __creel_first -a help -d 'Explain a verb'
 complete -c creel -n '__fish_seen_subcommand_from help' -a "$verbs"
-complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm save logs ports proxy log check; and not __fish_seen_subcommand_from image model' -a '(__creel_sandboxes)'
+complete -c creel -n '__fish_seen_subcommand_from run exec inspect start stop restart rm save logs ports approve proxy log check; and not __fish_seen_subcommand_from image model' -a '(__creel_sandboxes)'
 complete -c creel -n '__fish_seen_subcommand_from network; and not __fish_seen_subcommand_from proxy log check' -a 'proxy log check'
 complete -c creel -n '__fish_seen_subcommand_from secret; and not __fish_seen_subcommand_from set ls rm' -a 'set ls rm'
 complete -c creel -n '__fish_seen_subcommand_from image; and not __fish_seen_subcommand_from pull push import export build tag ls inspect rm prune' -a 'pull push import export build tag ls inspect rm prune'
@@ -60,7 +61,7 @@ for verb in create run
     complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -l credential -x -d 'A key it may use'
     complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -l allow-host -x -d 'A host it may reach'
     complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -s p -l publish -x -d 'A port that leads into it'
-    complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -l policy -x -a 'allow deny' -d 'For hosts that no rule names'
+    complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -l policy -x -a 'allow ask deny' -d 'For hosts that no rule names'
     complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -l preset -x -a 'locked balanced open' -d 'Rules'
     complete -c creel -n "__fish_seen_subcommand_from $verb; and not __fish_seen_subcommand_from model" -l rm -d 'Remove it when it stops'
 end
@@ -81,12 +82,17 @@ complete -c creel -n '__fish_seen_subcommand_from logs log' -s f -l follow -d 'G
 complete -c creel -n '__fish_seen_subcommand_from logs log' -s n -l lines -x -d 'How many'
 complete -c creel -n '__fish_seen_subcommand_from ports' -s p -l publish -x -d 'Publish it'
 complete -c creel -n '__fish_seen_subcommand_from ports' -l unpublish -x -d 'Close it'
-for option in allow-host block-host allow-cidr block-cidr bypass-host remove
+for option in allow-host block-host ask-host allow-cidr block-cidr bypass-host remove
     complete -c creel -n '__fish_seen_subcommand_from proxy' -l $option -x
 end
-complete -c creel -n '__fish_seen_subcommand_from proxy' -l policy -x -a 'allow deny'
+complete -c creel -n '__fish_seen_subcommand_from proxy' -l policy -x -a 'allow ask deny'
 complete -c creel -n '__fish_seen_subcommand_from proxy' -l preset -x -a 'locked balanced open'
 complete -c creel -n '__fish_seen_subcommand_from proxy' -l reset -d 'Forget all rules first'
+complete -c creel -n '__fish_seen_subcommand_from approve' -s w -l watch -d 'Go on with what comes'
+complete -c creel -n '__fish_seen_subcommand_from approve' -l once -d 'This request'
+complete -c creel -n '__fish_seen_subcommand_from approve' -l run -d 'Until the sandbox stops'
+complete -c creel -n '__fish_seen_subcommand_from approve' -l always -d 'For good'
+complete -c creel -n '__fish_seen_subcommand_from approve' -l deny -d 'Refuse it'
 complete -c creel -n '__fish_seen_subcommand_from check' -s X -l method -x -d 'Of the request'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from export' -l format -x -a 'oci-archive docker-archive rootfs' -d 'Of the file'
 complete -c creel -n '__fish_seen_subcommand_from image; and __fish_seen_subcommand_from prune' -s a -l all -d 'Every image that no sandbox has'

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A double of creeld for tests of its clients: owns org.creel.Creel1 on the bus of $DBUS_SYSTEM_BUS_ADDRESS, keeps sandboxes in
  * memory and runs their commands as plain processes. Names decide special cases: "locked" needs a password, "denied" is not
- * allowed, "broken" fails to start. Reaches nothing outside the test. */
+ * allowed, "broken" fails to start, in one whose name begins with "asks" requests wait for answers. Reaches nothing outside the test. */
 #include "fake-creeld.h"
 
 #include <gio/gio.h>
@@ -205,6 +205,8 @@ on_start (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, gpointer
       return TRUE;
     }
   creel_dbus_sandbox_set_state (sandbox, "running");
+  if (g_str_has_prefix (creel_dbus_sandbox_get_name (sandbox), "asks"))
+    fake_ask (sandbox);
   creel_dbus_sandbox_complete_start (sandbox, invocation);
   return TRUE;
 }
@@ -226,6 +228,8 @@ static gboolean
 on_restart (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, GVariant *options, gpointer user_data)
 {
   creel_dbus_sandbox_set_state (sandbox, "running");
+  if (g_str_has_prefix (creel_dbus_sandbox_get_name (sandbox), "asks"))
+    fake_ask (sandbox);
   creel_dbus_sandbox_complete_restart (sandbox, invocation);
   return TRUE;
 }
@@ -261,6 +265,9 @@ on_set_network (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, GV
   g_clear_pointer (&rules, g_free);
   if (g_variant_lookup (changes, "deny", "^a&s", &rules))
     creel_dbus_sandbox_set_deny (sandbox, rules);
+  g_clear_pointer (&rules, g_free);
+  if (g_variant_lookup (changes, "ask", "^a&s", &rules))
+    creel_dbus_sandbox_set_ask (sandbox, rules);
   if (g_variant_lookup (changes, "policy", "&s", &text))
     creel_dbus_sandbox_set_policy (sandbox, text);
   g_dbus_interface_skeleton_flush (G_DBUS_INTERFACE_SKELETON (sandbox));
@@ -404,8 +411,8 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
                 "memory", memory, "cpus", 2U, "disk", (guint64) 20 << 30, "workspaces", workspaces != NULL ? workspaces : (const char **) none,
                 "environment", none, "command", command != NULL ? command : (const char **) shell, "credentials",
                 credentials != NULL ? credentials : (const char **) none, "policy", lookup (options, "policy", "deny"), "preset",
-                lookup (options, "preset", ""), "allow", allow != NULL ? allow : (const char **) none, "ask", none, "deny", none, "bypass",
-                none, "publish", canonical, "ephemeral", ephemeral, "created", (gint64) 1700000000 * G_USEC_PER_SEC, "guest", g_variant_new ("a{sv}", NULL), NULL);
+                lookup (options, "preset", ""), "allow", allow != NULL ? allow : (const char **) none, "ask", none, "approved", none, "deny", none, "bypass",
+                none, "questions", g_variant_new ("aa{sv}", NULL), "publish", canonical, "ephemeral", ephemeral, "created", (gint64) 1700000000 * G_USEC_PER_SEC, "guest", g_variant_new ("a{sv}", NULL), NULL);
   g_signal_connect (sandbox, "handle-exec", G_CALLBACK (on_exec), fake);
   g_signal_connect (sandbox, "handle-capture", G_CALLBACK (on_capture), fake);
   g_signal_connect (sandbox, "handle-start", G_CALLBACK (on_start), fake);
@@ -416,6 +423,7 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
   g_signal_connect (sandbox, "handle-set-network", G_CALLBACK (on_set_network), fake);
   g_signal_connect (sandbox, "handle-read-console", G_CALLBACK (on_read_console), fake);
   g_signal_connect (sandbox, "handle-read-log", G_CALLBACK (on_read_log), fake);
+  fake_take_answers (sandbox);
   g_signal_connect (sandbox, "handle-set-ports", G_CALLBACK (on_set_ports), fake);
   g_signal_connect (sandbox, "handle-list-ports", G_CALLBACK (on_list_ports), fake);
   g_signal_connect (sandbox, "handle-check-network", G_CALLBACK (on_check_network), fake);

@@ -398,6 +398,7 @@ add_entry (GString *journal, const char *unit, const char *fields)
 }
 
 #define REQUEST "MESSAGE_ID=" CREEL_MESSAGE_REQUEST "|CREEL_EVENT=request|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=request|"
+#define QUESTION "MESSAGE_ID=" CREEL_MESSAGE_QUESTION "|CREEL_EVENT=question|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=question|"
 #define DONE "MESSAGE_ID=" CREEL_MESSAGE_REQUEST_DONE "|CREEL_EVENT=request|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=done|"
 
 static void
@@ -415,6 +416,8 @@ test_journal (void)
   add_entry (journal, "creel-gateway@box.service", DONE "CREEL_VERDICT=allow|CREEL_REASON=credential|CREEL_METHOD=GET|CREEL_HOST=api.test|CREEL_PORT=443|CREEL_STATUS=503");
   add_entry (journal, "creel-gateway@box.service", "MESSAGE_ID=" CREEL_MESSAGE_PORT "|CREEL_EVENT=port|SYSLOG_IDENTIFIER=creel-gateway|MESSAGE=port|"
              "CREEL_VERDICT=allow|CREEL_HOST=127.0.0.1|CREEL_PORT=8080|CREEL_GUEST_PORT=80|CREEL_PEER=127.0.0.1:40000");
+  add_entry (journal, "creel-gateway@box.service", QUESTION "CREEL_ANSWER=waits|CREEL_METHOD=CONNECT|CREEL_HOST=ask.test|CREEL_PORT=443|CREEL_RULE=*.test|CREEL_QUESTION=7");
+  add_entry (journal, "creel-gateway@box.service", QUESTION "CREEL_ANSWER=run|CREEL_ANSWERED_BY=1000|CREEL_METHOD=CONNECT|CREEL_HOST=ask.test|CREEL_PORT=443|CREEL_QUESTION=7");
   /* another sandbox's, and a forgery by somebody who may write any field but those of journald */
   add_entry (journal, "creel-gateway@other.service", REQUEST "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=other.test|CREEL_PORT=443");
   add_entry (journal, "user@1000.service", REQUEST "CREEL_SANDBOX=box|CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=forged.test|CREEL_PORT=443");
@@ -541,6 +544,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/doctor", test_doctor);
   g_test_add_func ("/cli/journal", test_journal);
   add_model_tests ();
+  add_approve_tests ();
 
   g_test_dbus_up (bus);
   g_setenv ("DBUS_SYSTEM_BUS_ADDRESS", g_test_dbus_get_bus_address (bus), TRUE);

@@ -11,3 +11,4 @@ void golden (const char *name, const char *line);
 char *read_until (int terminal, const char *wanted);
 
 void add_model_tests (void);
+void add_approve_tests (void);
