@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -58,9 +59,20 @@ def take_events():
         assert events == [b'data: %d' % number for number in range(5)], events
 
 
-async def talk(url):
+def by_connect(host):
+    """A connection by way of the proxy, as clients make one that know of it."""
+    connection = socket.create_connection(('127.0.0.1', 3128), timeout=20)
+    connection.sendall(f'CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n'.encode())
+    answer = b''
+    while not answer.endswith(b'\r\n\r\n'):
+        answer += connection.recv(1)
+    assert b' 200 ' in answer.partition(b'\r\n')[0], answer
+    return {'sock': connection, 'server_hostname': host}
+
+
+async def talk(url, way=dict):
     import websockets
-    async with websockets.connect(url, max_size=None) as client:
+    async with websockets.connect(url, max_size=None, **way()) as client:
         large = os.urandom(2000000)
         for message in 'h\u00e9llo', '', b'\0\xff', large, large.hex(), 'x' * 125, 'x' * 126, 'x' * 65535, 'x' * 65536:
             await client.send(message)
@@ -76,7 +88,7 @@ async def talk(url):
         who = await client.recv()
         await client.close(4000, 'enough')
         assert client.close_code == 4000, client.close_code
-    async with websockets.connect(url) as client:
+    async with websockets.connect(url, **way()) as client:
         await client.send('end')
         try:
             await client.recv()
@@ -91,6 +103,8 @@ async def through_websocket():
     # it knows of no proxy, so it goes the transparent way: intercepted, and in a tunnel
     print(await talk('wss://keyed.test/ws'))
     assert await talk('wss://files.test:8443/ws') == 'none'
+    assert await talk('wss://keyed.test/ws', lambda: by_connect('keyed.test')) == 'right'
+    assert await talk('wss://files.test/ws', lambda: by_connect('files.test')) == 'none'
     try:
         await websockets.connect('wss://keyed.test/denied/ws')
         raise AssertionError
