@@ -16,15 +16,18 @@
 #include "creel-proxy-private.h"
 #include "creel-records.h"
 
-static char **arg_allow, **arg_deny, **arg_bypass, **arg_credential;
+static char **arg_ask, **arg_allow, **arg_deny, **arg_bypass, **arg_credential;
 static char *arg_parent, *arg_parent_key;
 static char *arg_format, *arg_parameter;
 static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent, *arg_environment;
+static char *arg_answer;
 static int arg_port;
 
 static const GOptionEntry options[] = {
   { "allow", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_allow, "Rule that allows", "RULE" },
   { "deny", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_deny, "Rule that denies", "RULE" },
+  { "ask", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_ask, "Rule that asks", "RULE" },
+  { "answer", 0, 0, G_OPTION_ARG_STRING, &arg_answer, "What is answered to every question; without, nobody is there", "CHOICE" },
   { "bypass", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_bypass, "Never intercepted", "HOST" },
   { "credential", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_credential, "Host that gets the key, as bearer or in a format of its own", "HOST:PORT[=FORMAT]" },
   { "format", 0, 0, G_OPTION_ARG_STRING, &arg_format, "How it gets the key: \"basic:USER\"", "FORMAT" },
@@ -116,6 +119,28 @@ on_entry (int fd, GIOCondition condition, gpointer user_data)
 }
 
 static gboolean
+answer_all (gpointer user_data)
+{
+  g_autoptr (GVariant) list = g_variant_ref_sink (creel_questions_list (user_data));
+
+  for (gsize i = 0; i < g_variant_n_children (list); i++)
+    {
+      g_autoptr (GVariant) question = g_variant_get_child_value (list, i);
+      guint64 id = 0;
+
+      g_variant_lookup (question, "id", "t", &id);
+      creel_questions_answer (user_data, id, arg_answer, "0", NULL);
+    }
+  return G_SOURCE_REMOVE;
+}
+
+static void
+on_question (gpointer questions)
+{
+  g_idle_add (answer_all, questions);
+}
+
+static gboolean
 on_signal (gpointer loop)
 {
   g_main_loop_quit (loop);
@@ -151,6 +176,7 @@ main (int argc, char **argv)
     g_error ("%s", error->message);
   add_rules (policy, CREEL_VERDICT_ALLOW, arg_allow);
   add_rules (policy, CREEL_VERDICT_DENY, arg_deny);
+  add_rules (policy, CREEL_VERDICT_ASK, arg_ask);
   for (char **host = arg_credential; host != NULL && *host != NULL; host++)
     {
       CreelCredential *credential = g_new0 (CreelCredential, 1);
@@ -184,6 +210,9 @@ main (int argc, char **argv)
   creel_proxy_set_policy (proxy, policy, arg_bypass);
   creel_proxy_set_credentials (proxy, credentials, NULL);
   creel_proxy_set_secret_func (proxy, provide, NULL);
+  creel_questions_set_attended (creel_proxy_get_questions (proxy), arg_answer != NULL);
+  if (arg_answer != NULL)
+    creel_questions_set_changed_func (creel_proxy_get_questions (proxy), on_question, creel_proxy_get_questions (proxy));
 
   g_autoptr (GSocketAddress) address = g_inet_socket_address_new (loopback, (guint16) arg_port);
   g_socket_listener_set_backlog (G_SOCKET_LISTENER (service), 4096);
