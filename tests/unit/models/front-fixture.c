@@ -137,6 +137,18 @@ has (Client *client, const char *text)
 }
 
 void
+settle (void)
+{
+  gint64 quiet = g_get_monotonic_time (), end = quiet + 60 * G_USEC_PER_SEC;
+
+  while (g_get_monotonic_time () - quiet < G_USEC_PER_SEC / 5 && g_get_monotonic_time () < end)
+    if (g_main_context_iteration (NULL, FALSE))
+      quiet = g_get_monotonic_time ();
+    else
+      g_usleep (500);
+}
+
+void
 run_for (guint ms)
 {
   gint64 end = g_get_monotonic_time () + ms * 1000;

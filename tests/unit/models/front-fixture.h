@@ -35,6 +35,8 @@ void say (Client *client, const char *text);
 void post (Client *client, const char *path, const char *body);
 gboolean has (Client *client, const char *text);
 void run_for (guint ms);
+/* Until nothing has happened for a fifth of a second, however slow the machine is. */
+void settle (void);
 /* Its next entry */
 char *read_journal (Fixture *f);
 /* Reads what is there */

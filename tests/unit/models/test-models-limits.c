@@ -33,7 +33,7 @@ test_bodies (Fixture *f, gconstpointer unused)
   begin (three, CHAT, CREEL_MODELS_BODY_MAX, CREEL_MODELS_BODY_MAX - 1);
   EXPECT (three, "HTTP/1.1 503 Service Unavailable\r\n");
   WAIT_FOR (creel_endpoint_get_pending (one->endpoint) == 0 && creel_endpoint_get_pending (two->endpoint) == 0);
-  run_for (100);
+  settle (); /* what the sockets hold is taken */
   post (small, CHAT, SMALL);
   EXPECT (small, "{\"ok\":true}");
   begin (large, CHAT, 8 * MIB, 8 * MIB);
@@ -54,7 +54,7 @@ test_unread (Fixture *f, gconstpointer unused)
   for (guint i = 0; i < n; i++)
     creel_endpoint_write (client->endpoint, ask, strlen (ask));
   creel_endpoint_flush (client->endpoint);
-  run_for (3000);
+  settle ();
   say (other, ask);
   EXPECT (other, "creel_models_requests_total{status=\"2xx\"} ");
   count = strstr (other->got->str, "{status=\"2xx\"} ") + strlen ("{status=\"2xx\"} ");
@@ -207,7 +207,7 @@ test_answers (Fixture *f, gconstpointer unused)
       engine_request_say (request, "HTTP/1.1 200 OK\r\nContent-Length: 26000000\r\n\r\n");
       engine_request_say (request, block);
       WAIT_FOR (request->gone || creel_endpoint_get_pending (request->endpoint) == 0);
-      run_for (500); /* for what the socket holds */
+      settle (); /* what the socket holds is taken */
     }
   EXPECT (three, "HTTP/1.1 503 Service Unavailable\r\n");
   EXPECT (three, "Too many large answers at once");
