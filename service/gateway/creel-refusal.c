@@ -94,6 +94,8 @@ creel_refusal_explain_decision (const CreelDecision *decision, const char *sandb
 
   if (g_str_equal (decision->reason, CREEL_REASON_MALFORMED))
     return g_strdup ("The path or the method can be read in two ways and a rule depends on it");
+  if (g_str_equal (decision->reason, CREEL_REASON_NOT_READY))
+    return g_strdup_printf ("Everything is denied because the rules cannot be read; on the host, creel inspect %s says why", sandbox);
   if (decision->rule != NULL && decision->verdict == CREEL_VERDICT_DENY)
     return g_strdup_printf ("The rule “%s” denies it", decision->rule);
   return g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s", sandbox,

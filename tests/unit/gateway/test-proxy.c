@@ -41,6 +41,7 @@ test_no_policy (Fixture *f, gconstpointer unused)
   start_client (f, NULL);
   g_autofree char *answer = talk (f, request, NULL, NULL);
   g_assert_nonnull (strstr (answer, "Creel-Denied: not-ready"));
+  g_assert_nonnull (strstr (answer, "creel inspect"));
   g_assert_cmpuint (f->origin_connections->len, ==, 0);
 }
 
