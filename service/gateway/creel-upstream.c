@@ -10,7 +10,7 @@
 #include "creel-tls-stream.h"
 
 #define HANDSHAKE_SECONDS 20
-#define KEPT_MAX 64
+#define KEPT_MAX 512
 #define KEPT_SECONDS 60
 
 typedef struct
