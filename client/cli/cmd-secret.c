@@ -8,6 +8,7 @@
 #include "cli-terminal.h"
 #include "creel-definition.h"
 #include "creel-keyring-registry.h"
+#include "creel-parent-proxy.h"
 #include "creel-reference.h"
 #include "out-json.h"
 #include "out-text.h"
@@ -111,6 +112,15 @@ take_registry (const char *registry, const char *sandbox, const char *user, char
   return FALSE;
 }
 
+/* user and password for the proxy of this network */
+static gboolean
+is_for_parent_proxy (const char *name)
+{
+  g_autoptr (CreelParentProxy) parent = NULL;
+
+  return creel_parent_proxy_load (NULL, &parent, NULL) && parent != NULL && g_strcmp0 (parent->credential, name) == 0;
+}
+
 static int
 set_registry (Cli *cli, const char *host, const char *user)
 {
@@ -173,7 +183,7 @@ cmd_secret_set (Cli *cli, char **args)
     status = fail_keyring (error);
   explicit_bzero (secret, length);
   g_free (secret);
-  if (status == CLI_OK && !cli->quiet && (known = creel_credential_load (words[0], NULL)) == NULL)
+  if (status == CLI_OK && !cli->quiet && (known = creel_credential_load (words[0], NULL)) == NULL && !is_for_parent_proxy (words[0]))
     fprintf (stderr, "Stored; but nothing says yet where %s is used: make /etc/creel/credentials.d/%s.conf (see man creel)\n", words[0], words[0]);
   return status;
 }
