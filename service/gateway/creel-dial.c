@@ -13,25 +13,16 @@ typedef struct
   guint16 port;
   guint running; /* attempts */
   GCancellable *attempts;
-  GSource *timer, *cancelled;
+  guint timer;
+  guint cancelled;
   GError *last_error;
 } Dial;
-
-static void
-clear_source (GSource **source)
-{
-  if (*source != NULL)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
 
 static void
 dial_free (gpointer data)
 {
   Dial *dial = data;
 
-  clear_source (&dial->timer);
-  clear_source (&dial->cancelled);
   g_queue_clear_full (&dial->waiting, g_object_unref);
   g_object_unref (dial->attempts);
   g_clear_error (&dial->last_error);
@@ -42,8 +33,8 @@ dial_free (gpointer data)
 static void
 end (Dial *dial)
 {
-  clear_source (&dial->timer);
-  clear_source (&dial->cancelled);
+  g_clear_handle_id (&dial->timer, g_source_remove);
+  g_clear_handle_id (&dial->cancelled, g_source_remove);
   g_queue_clear_full (&dial->waiting, g_object_unref);
   g_cancellable_cancel (dial->attempts);
 }
@@ -86,6 +77,9 @@ on_attempt (GObject *source, GAsyncResult *result, gpointer user_data)
 static gboolean
 on_timer (gpointer user_data)
 {
+  Dial *dial = g_task_get_task_data (user_data);
+
+  dial->timer = 0;
   start_next (user_data);
   return G_SOURCE_REMOVE;
 }
@@ -95,7 +89,7 @@ start_next (GTask *task)
 {
   Dial *dial = g_task_get_task_data (task);
 
-  clear_source (&dial->timer);
+  g_clear_handle_id (&dial->timer, g_source_remove);
   while (!g_queue_is_empty (&dial->waiting))
     {
       g_autoptr (GInetAddress) address = g_queue_pop_head (&dial->waiting);
@@ -120,11 +114,7 @@ start_next (GTask *task)
       g_task_return_error (task, g_steal_pointer (&dial->last_error));
     }
   else if (!g_queue_is_empty (&dial->waiting))
-    {
-      dial->timer = g_timeout_source_new (NEXT_MILLISECONDS);
-      g_source_set_callback (dial->timer, on_timer, g_object_ref (task), g_object_unref);
-      g_source_attach (dial->timer, g_task_get_context (task));
-    }
+    dial->timer = g_timeout_add_full (G_PRIORITY_DEFAULT, NEXT_MILLISECONDS, on_timer, g_object_ref (task), g_object_unref);
 }
 
 static gboolean
@@ -166,9 +156,10 @@ creel_dial_async (GList *addresses, guint16 port, GCancellable *cancellable, GAs
     return;
   if (cancellable != NULL)
     {
-      dial->cancelled = g_cancellable_source_new (cancellable);
-      g_source_set_callback (dial->cancelled, G_SOURCE_FUNC (on_cancelled), g_object_ref (task), g_object_unref);
-      g_source_attach (dial->cancelled, g_task_get_context (task));
+      g_autoptr (GSource) source = g_cancellable_source_new (cancellable);
+
+      g_source_set_callback (source, G_SOURCE_FUNC (on_cancelled), g_object_ref (task), g_object_unref);
+      dial->cancelled = g_source_attach (source, NULL);
     }
   start_next (task);
 }

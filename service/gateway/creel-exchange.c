@@ -8,6 +8,7 @@
 #include "creel-inject.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
+#include "creel-parent.h"
 #include "creel-permit.h"
 #include "creel-refusal.h"
 #include "creel-response.h"
@@ -34,6 +35,8 @@ struct _CreelExchange
   GPtrArray *credentials; /* holds the credential */
   const CreelCredential *credential;
   CreelSecret *secret;
+  gboolean absolute;          /* the request went to the parent proxy itself */
+  CreelSecret *parent_secret; /* with this, or NULL */
 
   CreelHttpBody request_body, response_body;
   gboolean request_ended, request_started, reused, announced;
@@ -222,6 +225,15 @@ on_answer (gpointer user_data)
   step (exchange->guest, exchange);
 }
 
+/* What the guest must not see of this answer; NULL: nothing. A proxy's error page may show what the proxy was asked. Owned by the caller. */
+static CreelKeyForms *
+get_forms (CreelExchange *exchange, guint status)
+{
+  if (exchange->secret != NULL)
+    return creel_key_forms_ref (creel_secret_get_forms (exchange->secret, exchange->credential));
+  return exchange->parent_secret != NULL && status >= 400 ? creel_parent_get_forms (exchange->parent_secret) : NULL;
+}
+
 /* the head of the final response; FALSE when the exchange ended here */
 static gboolean
 start_response (CreelExchange *exchange, CreelHttpHead *head)
@@ -229,10 +241,14 @@ start_response (CreelExchange *exchange, CreelHttpHead *head)
   CreelResponse *response = &exchange->response;
   const char *message = NULL;
   const char *reason = creel_response_resolve (head, exchange->request, response, &message);
+  g_autoptr (CreelKeyForms) forms = get_forms (exchange, head->status);
 
-  exchange->answer =
-      creel_answer_new (exchange->guest, exchange->secret != NULL ? creel_secret_get_forms (exchange->secret, exchange->credential) : NULL,
-                        &exchange->proxy->decoding, on_answer, exchange);
+  if (exchange->absolute && head->status == 407)
+    {
+      refuse (exchange, CREEL_REASON_UNREACHABLE, CREEL_PARENT_WANTS_PASSWORD);
+      return FALSE;
+    }
+  exchange->answer = creel_answer_new (exchange->guest, forms, &exchange->proxy->decoding, on_answer, exchange);
   if (reason == NULL)
     reason = creel_answer_prepare (exchange->answer, head, response, exchange->request->head->minor_version == 1, &message);
   if (reason != NULL)
@@ -418,6 +434,9 @@ on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
   exchange->upstream = upstream;
   exchange->reused = got.reused;
   exchange->activity = g_get_monotonic_time ();
+  exchange->absolute = got.absolute;
+  g_clear_pointer (&exchange->parent_secret, creel_secret_unref);
+  exchange->parent_secret = got.secret;
   creel_send_head (request, upstream, exchange->credential, exchange->secret, got.absolute, got.secret);
   if (request->expects_continue && !exchange->request_started && request->body_kind != CREEL_BODY_NONE)
     {
@@ -640,6 +659,7 @@ creel_exchange_free (CreelExchange *exchange)
   creel_request_free (exchange->request);
   g_clear_pointer (&exchange->credentials, g_ptr_array_unref);
   g_clear_pointer (&exchange->secret, creel_secret_unref);
+  g_clear_pointer (&exchange->parent_secret, creel_secret_unref);
   if (exchange->refusal != NULL)
     g_string_free (exchange->refusal, TRUE);
   g_object_unref (exchange->cancellable);

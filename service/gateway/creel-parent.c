@@ -11,6 +11,7 @@
 
 #define ANSWER_SECONDS 30
 #define HANDSHAKE_SECONDS 20
+#define PASSWORD_HIDDEN 4
 
 typedef struct
 {
@@ -24,24 +25,15 @@ typedef struct
   char *request;
   gsize request_size, sent;
   GByteArray *answer;
-  GSource *ready, *timeout;
+  gsize interim; /* bytes of interim answers */
+  guint ready, timeout;
 } Open;
-
-static void
-clear_source (GSource **source)
-{
-  if (*source != NULL)
-    g_source_destroy (*source);
-  g_clear_pointer (source, g_source_unref);
-}
 
 static void
 open_free (gpointer data)
 {
   Open *open = data;
 
-  clear_source (&open->ready);
-  clear_source (&open->timeout);
   creel_parent_proxy_unref (open->parent);
   g_clear_pointer (&open->secret, creel_secret_unref);
   g_clear_object (&open->stream);
@@ -59,8 +51,8 @@ fail (GTask *task, GError *error)
 {
   Open *open = g_task_get_task_data (task);
 
-  clear_source (&open->ready);
-  clear_source (&open->timeout);
+  g_clear_handle_id (&open->ready, g_source_remove);
+  g_clear_handle_id (&open->timeout, g_source_remove);
   if (open->stream != NULL)
     g_io_stream_close (open->stream, NULL, NULL);
   g_task_return_error (task, error);
@@ -71,8 +63,8 @@ succeed (GTask *task)
 {
   Open *open = g_task_get_task_data (task);
 
-  clear_source (&open->ready);
-  clear_source (&open->timeout);
+  g_clear_handle_id (&open->ready, g_source_remove);
+  g_clear_handle_id (&open->timeout, g_source_remove);
   g_task_return_pointer (task, g_steal_pointer (&open->stream), g_object_unref);
 }
 
@@ -88,6 +80,27 @@ creel_parent_format_authorization (CreelSecret *secret)
   explicit_bzero (base64, length);
   g_free (base64);
   return line;
+}
+
+CreelKeyForms *
+creel_parent_get_forms (CreelSecret *secret)
+{
+  gsize size;
+  const char *key = creel_secret_get_key (secret, &size);
+  char *pair = g_strndup (key, size), *token = g_base64_encode ((const guchar *) key, size);
+  const char *colon = strchr (pair, ':');
+  /* a password of a few characters stands in every page */
+  const char *password = colon != NULL && strlen (colon + 1) >= PASSWORD_HIDDEN ? colon + 1 : NULL;
+  const char *secrets[] = { pair, token, password, NULL };
+  CreelKeyForms *forms;
+
+  token[strcspn (token, "=")] = '\0';
+  forms = creel_key_forms_new (secrets);
+  explicit_bzero (pair, size);
+  explicit_bzero (token, strlen (token));
+  g_free (pair);
+  g_free (token);
+  return forms;
 }
 
 /* ---- CONNECT ---- */
@@ -109,49 +122,69 @@ take_answer (GTask *task, const CreelHttpHead *head)
   if (head->status >= 200 && head->status < 300)
     succeed (task);
   else if (head->status == 407)
-    fail (task, g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED,
-                                     "the proxy of this network wants a user and password: ProxyCredential= in section [Network] of /etc/creel/creel.conf"));
+    fail (task, g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, CREEL_PARENT_WANTS_PASSWORD));
   else
     fail (task, g_error_new (CREEL_ERROR, CREEL_ERROR_FAILED, "the proxy of this network refuses it with status %u", head->status));
 }
 
-/* One byte after the other: what follows the head is the server's already. TRUE: there may be more soon. */
+/* One byte after the other: what follows the head is the server's already. FALSE when it is not all there; else all was said. */
 static gboolean
-read_answer (GTask *task)
+read_head (GTask *task)
 {
   Open *open = g_task_get_task_data (task);
   GPollableInputStream *in = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (open->stream));
-  g_autoptr (CreelHttpHead) head = NULL;
   g_autoptr (GError) error = NULL;
-  const char *why = NULL;
-  gsize size;
   guint8 byte;
 
-  while (open->answer->len < 4 || memcmp (open->answer->data + open->answer->len - 4, "\r\n\r\n", 4) != 0)
+  do
     {
       gssize n = g_pollable_input_stream_read_nonblocking (in, &byte, 1, NULL, &error);
 
       if (n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-        return TRUE;
+        return FALSE;
       if (n <= 0)
         {
           fail (task, n < 0 ? g_steal_pointer (&error) : g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "the proxy of this network hangs up"));
-          return FALSE;
+          return TRUE;
         }
       g_byte_array_append (open->answer, &byte, 1);
-      if (open->answer->len >= CREEL_HTTP_HEAD_MAX)
-        break;
     }
-  if (creel_http_head_parse (open->answer->data, open->answer->len, FALSE, &head, &size, &why) != CREEL_HEAD_DONE)
-    fail (task, g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "the proxy of this network does not speak proper HTTP"));
-  else if (head->status >= 100 && head->status < 200 && head->status != 101)
+  while (open->answer->len < CREEL_HTTP_HEAD_MAX && (open->answer->len < 4 || memcmp (open->answer->data + open->answer->len - 4, "\r\n\r\n", 4) != 0));
+  return TRUE;
+}
+
+/* FALSE: there may be more soon. */
+static gboolean
+read_answer (GTask *task)
+{
+  Open *open = g_task_get_task_data (task);
+
+  while (read_head (task))
     {
-      /* an interim answer; how many is bounded by the time */
+      g_autoptr (CreelHttpHead) head = NULL;
+      const char *why = NULL;
+      gsize size;
+
+      if (g_task_had_error (task))
+        return TRUE;
+      if (creel_http_head_parse (open->answer->data, open->answer->len, FALSE, &head, &size, &why) != CREEL_HEAD_DONE)
+        {
+          fail (task, g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "the proxy of this network does not speak proper HTTP"));
+          return TRUE;
+        }
+      if (head->status >= 200 || head->status == 101)
+        {
+          take_answer (task, head);
+          return TRUE;
+        }
+      open->interim += open->answer->len;
+      if (open->interim > CREEL_HTTP_HEAD_MAX)
+        {
+          fail (task, g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "the proxy of this network does not come to its answer"));
+          return TRUE;
+        }
       g_byte_array_set_size (open->answer, 0);
-      return read_answer (task);
     }
-  else
-    take_answer (task, head);
   return FALSE;
 }
 
@@ -160,20 +193,21 @@ on_readable (GObject *in, gpointer user_data)
 {
   g_autoptr (GTask) task = g_object_ref (user_data);
 
-  if (is_cancelled (task))
-    return G_SOURCE_REMOVE;
-  return read_answer (task) ? G_SOURCE_CONTINUE : G_SOURCE_REMOVE;
+  if (is_cancelled (task) || read_answer (task))
+    return G_SOURCE_REMOVE; /* it is removed already */
+  return G_SOURCE_CONTINUE;
 }
 
+/* takes the source */
 static void
-wait_for (GTask *task, GSource *source, GSourceFunc func)
+wait_for (GTask *task, GSource *taken, GSourceFunc func)
 {
   Open *open = g_task_get_task_data (task);
+  g_autoptr (GSource) source = taken;
 
-  clear_source (&open->ready);
-  open->ready = source;
+  g_clear_handle_id (&open->ready, g_source_remove);
   g_source_set_callback (source, func, g_object_ref (task), g_object_unref);
-  g_source_attach (source, g_task_get_context (task));
+  open->ready = g_source_attach (source, NULL);
 }
 
 static gboolean
@@ -208,7 +242,9 @@ static gboolean
 on_timeout (gpointer user_data)
 {
   g_autoptr (GTask) task = g_object_ref (user_data);
+  Open *open = g_task_get_task_data (task);
 
+  open->timeout = 0;
   fail (task, g_error_new_literal (G_IO_ERROR, G_IO_ERROR_TIMED_OUT, "the proxy of this network does not answer"));
   return G_SOURCE_REMOVE;
 }
@@ -227,9 +263,7 @@ ask_to_connect (GTask *task)
     explicit_bzero (authorization, strlen (authorization));
   g_free (authorization);
   open->answer = g_byte_array_new ();
-  open->timeout = g_timeout_source_new_seconds (ANSWER_SECONDS);
-  g_source_set_callback (open->timeout, on_timeout, g_object_ref (task), g_object_unref);
-  g_source_attach (open->timeout, g_task_get_context (task));
+  open->timeout = g_timeout_add_seconds_full (G_PRIORITY_DEFAULT, ANSWER_SECONDS, on_timeout, g_object_ref (task), g_object_unref);
   wait_for (task, g_pollable_output_stream_create_source (G_POLLABLE_OUTPUT_STREAM (g_io_stream_get_output_stream (open->stream)), g_task_get_cancellable (task)),
             G_SOURCE_FUNC (on_writable));
 }
@@ -249,6 +283,7 @@ on_socks (GObject *source, GAsyncResult *result, gpointer user_data)
       fail (task, g_steal_pointer (&error));
       return;
     }
+  g_socket_set_timeout (g_socket_connection_get_socket (G_SOCKET_CONNECTION (open->stream)), 0);
   g_object_unref (open->stream);
   open->stream = stream;
   succeed (task);
@@ -282,6 +317,7 @@ ask_socks (GTask *task)
                                                   words != NULL ? words[0] : NULL, words != NULL ? words[1] : NULL));
   for (char **word = words; word != NULL && *word != NULL; word++)
     explicit_bzero (*word, strlen (*word));
+  g_socket_set_timeout (g_socket_connection_get_socket (G_SOCKET_CONNECTION (open->stream)), ANSWER_SECONDS); /* for each step */
   g_proxy_connect_async (proxy, open->stream, address, g_task_get_cancellable (task), on_socks, g_object_ref (task));
 }
 

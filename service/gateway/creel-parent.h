@@ -16,3 +16,7 @@ void creel_parent_open_async (CreelParentProxy *parent, CreelSecret *secret, gnu
 GIOStream *creel_parent_open_finish (GAsyncResult *result, GError **error);
 /* The line Proxy-Authorization, with CRLF (RFC 7617); the caller wipes and frees it. */
 char *creel_parent_format_authorization (CreelSecret *secret);
+/* What must not be seen in an error page of the proxy, which may show what it was asked. Owned by the caller. */
+CreelKeyForms *creel_parent_get_forms (CreelSecret *secret);
+#define CREEL_PARENT_WANTS_PASSWORD \
+  "the proxy of this network wants a user and password: ProxyCredential= in section [Network] of /etc/creel/creel.conf"

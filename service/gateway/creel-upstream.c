@@ -27,7 +27,6 @@ struct _CreelUpstream
   GQueue kept; /* Kept, newest first */
   CreelParentProxy *parent; /* or NULL */
   CreelCredentialStore *store;
-  CreelSecret *secret; /* its user and password, as they were last */
 };
 
 static void
@@ -75,7 +74,6 @@ creel_upstream_set_parent (CreelUpstream *upstream, CreelParentProxy *parent, Cr
 {
   creel_upstream_drop_kept (upstream);
   g_clear_pointer (&upstream->parent, creel_parent_proxy_unref);
-  g_clear_pointer (&upstream->secret, creel_secret_unref);
   upstream->parent = parent != NULL ? creel_parent_proxy_ref (parent) : NULL;
   upstream->store = store;
 }
@@ -85,7 +83,6 @@ creel_upstream_free (CreelUpstream *upstream)
 {
   creel_upstream_drop_kept (upstream);
   g_clear_pointer (&upstream->parent, creel_parent_proxy_unref);
-  g_clear_pointer (&upstream->secret, creel_secret_unref);
   gnutls_certificate_free_credentials (upstream->credentials);
   g_free (upstream);
 }
@@ -153,6 +150,8 @@ typedef struct
   const char *reason;
   GList *addresses; /* checked */
   CreelParentProxy *parent; /* the way, or NULL: directly */
+  CreelSecret *secret;      /* its user and password */
+  CreelEndpoint *kept;      /* what was kept, while these are looked up */
 } Open;
 
 static void
@@ -164,6 +163,8 @@ open_free (gpointer data)
   creel_host_unref (open->host);
   g_list_free_full (open->addresses, g_object_unref);
   g_clear_pointer (&open->parent, creel_parent_proxy_unref);
+  g_clear_pointer (&open->secret, creel_secret_unref);
+  g_clear_pointer (&open->kept, creel_endpoint_unref);
   g_free (open);
 }
 
@@ -268,7 +269,7 @@ open_parent (GTask *task)
 {
   Open *open = g_task_get_task_data (task);
 
-  creel_parent_open_async (open->parent, open->parent->credential != NULL ? open->upstream->secret : NULL, open->upstream->credentials, open->host, open->port, is_absolute (open),
+  creel_parent_open_async (open->parent, open->secret, open->upstream->credentials, open->host, open->port, is_absolute (open),
                            g_task_get_cancellable (task), on_parent, g_object_ref (task));
 }
 
@@ -278,14 +279,12 @@ on_parent_secret (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GTask) task = user_data;
   Open *open = g_task_get_task_data (task);
   GError *error = NULL;
-
-  CreelSecret *secret = creel_credential_store_lookup_finish (result, &error);
   gsize size = 0;
-  const char *key = secret != NULL ? creel_secret_get_key (secret, &size) : NULL;
+  const char *key;
 
-  g_clear_pointer (&open->upstream->secret, creel_secret_unref);
-  open->upstream->secret = secret;
-  if (secret == NULL)
+  open->secret = creel_credential_store_lookup_finish (result, &error);
+  key = open->secret != NULL ? creel_secret_get_key (open->secret, &size) : NULL;
+  if (key == NULL)
     {
       g_prefix_error (&error, "the proxy of this network needs the secret \"%s\": ", open->parent->credential);
       fail (task, CREEL_REASON_CREDENTIAL, error);
@@ -293,8 +292,19 @@ on_parent_secret (GObject *source, GAsyncResult *result, gpointer user_data)
   else if (memchr (key, ':', size) == NULL || memchr (key, '\n', size) != NULL || memchr (key, '\0', size) != NULL)
     fail (task, CREEL_REASON_CREDENTIAL,
           g_error_new (CREEL_ERROR, CREEL_ERROR_FAILED, "the secret \"%s\" for the proxy of this network is not USER:PASSWORD", open->parent->credential));
+  else if (open->kept != NULL)
+    g_task_return_pointer (task, g_steal_pointer (&open->kept), (GDestroyNotify) creel_endpoint_unref);
   else
     open_parent (task);
+}
+
+static void
+look_secret_up (GTask *task)
+{
+  Open *open = g_task_get_task_data (task);
+
+  creel_credential_store_lookup_async (open->upstream->store, open->parent->credential, g_task_get_cancellable (task), on_parent_secret,
+                                       g_object_ref (task));
 }
 
 /* What may be dialled is known. */
@@ -306,8 +316,7 @@ go (GTask *task)
   if (open->parent == NULL)
     creel_dial_async (open->addresses, open->port, g_task_get_cancellable (task), on_connected, g_object_ref (task));
   else if (open->parent->credential != NULL)
-    creel_credential_store_lookup_async (open->upstream->store, open->parent->credential, g_task_get_cancellable (task), on_parent_secret,
-                                         g_object_ref (task));
+    look_secret_up (task);
   else
     open_parent (task);
 }
@@ -398,9 +407,16 @@ creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHo
     open->parent = creel_parent_proxy_ref (upstream->parent);
   open->use = use;
   g_task_set_task_data (task, open, open_free);
-  if (endpoint != NULL)
+  open->reused = endpoint != NULL;
+  if (endpoint != NULL && is_absolute (open) && open->parent->credential != NULL)
     {
-      open->reused = TRUE;
+      /* it goes out with each request */
+      open->kept = endpoint;
+      look_secret_up (task);
+      g_object_unref (task);
+    }
+  else if (endpoint != NULL)
+    {
       g_task_return_pointer (task, endpoint, (GDestroyNotify) creel_endpoint_unref);
       g_object_unref (task);
     }
@@ -425,6 +441,6 @@ creel_upstream_open_finish (GAsyncResult *result, CreelUpstreamResult *ret, GErr
   ret->reused = open->reused;
   ret->reason = open->reason != NULL ? open->reason : CREEL_REASON_UNREACHABLE;
   ret->absolute = is_absolute (open);
-  ret->secret = ret->absolute && open->parent->credential != NULL ? open->upstream->secret : NULL;
+  ret->secret = ret->absolute && open->secret != NULL ? creel_secret_ref (open->secret) : NULL;
   return endpoint;
 }

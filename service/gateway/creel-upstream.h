@@ -35,7 +35,7 @@ typedef struct
   gboolean reused;
   const char *reason;  /* of the refusal, on failure; static */
   gboolean absolute;   /* the parent proxy is at the other end: it wants the whole URL, and its authorization */
-  CreelSecret *secret; /* of that, or NULL; borrowed for this turn of the main loop */
+  CreelSecret *secret; /* of that, or NULL; to be unreferenced */
 } CreelUpstreamResult;
 CreelEndpoint *creel_upstream_open_finish (GAsyncResult *result, CreelUpstreamResult *ret, GError **error);
 /* Hands a connection back. */

@@ -39,7 +39,7 @@ static const GOptionEntry options[] = {
   { "audit", 0, 0, G_OPTION_ARG_FILENAME, &arg_audit, "Socket that stands for the journal's; made when nobody has it yet", "SOCKET" },
   { "transparent", 0, 0, G_OPTION_ARG_STRING, &arg_transparent, "Take every connection as one to this", "HOST:PORT" },
   { "parent", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent, "File whose section [Network] names a proxy", "FILE" },
-  { "parent-key", 0, 0, G_OPTION_ARG_STRING, &arg_parent_key, "Secret of the credential \"parent\"", "USER:PASSWORD" },
+  { "parent-key", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent_key, "File with the secret of the credential \"parent\"; SIGUSR1 forgets what was read", "FILE" },
   { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
   { NULL },
 };
@@ -61,8 +61,15 @@ add_rules (CreelPolicy *policy, CreelVerdict verdict, char **rules)
 static void
 provide (const char *credential, GTask *reply, gpointer user_data)
 {
-  const char *key = g_str_equal (credential, "parent") ? arg_parent_key : arg_key;
+  g_autofree char *parent = NULL;
+  const char *key = arg_key;
 
+  if (g_str_equal (credential, "parent"))
+    {
+      if (arg_parent_key != NULL && g_file_get_contents (arg_parent_key, &parent, NULL, NULL))
+        g_strchomp (parent);
+      key = parent;
+    }
   if (key != NULL)
     g_task_return_pointer (reply, g_bytes_new (key, strlen (key)), (GDestroyNotify) g_bytes_unref);
   else
@@ -147,6 +154,13 @@ on_signal (gpointer loop)
   return G_SOURCE_REMOVE;
 }
 
+static gboolean
+on_forget (gpointer proxy)
+{
+  creel_proxy_forget (proxy, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 open_journal (void)
 {
@@ -221,6 +235,7 @@ main (int argc, char **argv)
     g_error ("%s", error->message);
   g_signal_connect (service, "incoming", G_CALLBACK (on_incoming), proxy);
   g_unix_signal_add (SIGTERM, on_signal, loop);
+  g_unix_signal_add (SIGUSR1, on_forget, proxy);
   puts ("ready");
   fflush (stdout);
   g_main_loop_run (loop);
