@@ -36,49 +36,57 @@ on_started (GObject *source, GAsyncResult *result, gpointer user_data)
   g_main_loop_quit (f->loop);
 }
 
+static CreelDomain *
+start (Fixture *f)
+{
+  CreelDomain *domain = creel_domain_new ("test:///default", "creel-unit");
+
+  f->loop = g_main_loop_new (NULL, FALSE);
+  g_signal_connect (domain, "ended", G_CALLBACK (on_ended), f);
+  creel_domain_start_async (domain, XML, NULL, on_started, f);
+  g_main_loop_run (f->loop);
+  g_assert_no_error (f->error);
+  return domain;
+}
+
+static void
+destroy (CreelDomain *domain)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_true (creel_domain_destroy (domain, &error));
+  g_assert_no_error (error);
+}
+
 static void
 test_life (void)
 {
-  Fixture f = { .loop = g_main_loop_new (NULL, FALSE) };
-  CreelDomain *domain = creel_domain_new ("test:///default", "creel-unit");
-  g_autoptr (GError) error = NULL;
+  Fixture f = { NULL };
+  g_autoptr (CreelDomain) domain = start (&f);
 
-  g_signal_connect (domain, "ended", G_CALLBACK (on_ended), &f);
-  creel_domain_start_async (domain, XML, NULL, on_started, &f);
-  g_main_loop_run (f.loop);
-  g_assert_no_error (f.error);
-  g_assert_true (creel_domain_destroy (domain, &error));
-  g_assert_no_error (error);
+  destroy (domain);
   if (f.ended == 0)
     g_main_loop_run (f.loop);
   g_assert_cmpint (f.ended, ==, 1);
   g_assert_cmpint (f.end, ==, CREEL_DOMAIN_END_DESTROYED);
   /* Again: there is none, and that is fine */
-  g_assert_true (creel_domain_destroy (domain, &error));
+  destroy (domain);
   g_main_loop_unref (f.loop);
-  g_object_unref (domain);
 }
 
 /* Signals come in the thread of the context, also when the event came while nobody ran it. */
 static void
 test_thread (void)
 {
-  Fixture f = { .loop = g_main_loop_new (NULL, FALSE) };
-  CreelDomain *domain = creel_domain_new ("test:///default", "creel-unit");
-  g_autoptr (GError) error = NULL;
+  Fixture f = { NULL };
+  g_autoptr (CreelDomain) domain = start (&f);
 
-  g_signal_connect (domain, "ended", G_CALLBACK (on_ended), &f);
-  creel_domain_start_async (domain, XML, NULL, on_started, &f);
-  g_main_loop_run (f.loop);
-  g_assert_no_error (f.error);
-  g_assert_true (creel_domain_destroy (domain, &error));
-  g_assert_no_error (error);
+  destroy (domain);
   g_usleep (200 * 1000); /* time for any other thread to see it */
   if (f.ended == 0)
     g_main_loop_run (f.loop);
   g_assert_true (f.thread == g_thread_self ());
   g_main_loop_unref (f.loop);
-  g_object_unref (domain);
 }
 
 static void
