@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "creel-names.h"
 
@@ -45,22 +46,18 @@ creel_models_peer_parse (const char *table, const struct sockaddr_in *client, co
   return TRUE;
 }
 
-static gboolean
-to_native (GSocketAddress *address, struct sockaddr_in *ret_address)
-{
-  return address != NULL && g_socket_address_get_family (address) == G_SOCKET_FAMILY_IPV4 &&
-         g_socket_address_to_native (address, ret_address, sizeof *ret_address, NULL);
-}
-
 gboolean
 creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid, gboolean *ret_open)
 {
-  g_autoptr (GSocketAddress) remote = g_socket_connection_get_remote_address (connection, NULL);
-  g_autoptr (GSocketAddress) local = g_socket_connection_get_local_address (connection, NULL);
-  struct sockaddr_in client, server;
+  int fd = g_socket_get_fd (g_socket_connection_get_socket (connection));
+  struct sockaddr_in client = { 0 }, server = { 0 };
+  socklen_t client_size = sizeof client, server_size = sizeof server;
   g_autofree char *table = NULL;
 
-  return to_native (remote, &client) && to_native (local, &server) && g_file_get_contents ("/proc/self/net/tcp", &table, NULL, NULL) &&
+  /* Of the kernel and after the table: as long as this end is connected nobody else has the other. One that was reset has left its port to
+   * anybody, and GSocket would remember it. */
+  return g_file_get_contents ("/proc/self/net/tcp", &table, NULL, NULL) && getpeername (fd, (struct sockaddr *) &client, &client_size) == 0 &&
+         getsockname (fd, (struct sockaddr *) &server, &server_size) == 0 && client.sin_family == AF_INET && server.sin_family == AF_INET &&
          creel_models_peer_parse (table, &client, &server, ret_uid, ret_open);
 }
 

@@ -11,6 +11,7 @@
  * direction: of one that nobody holds any more the kernel says that it is root's. */
 gboolean creel_models_peer_parse (const char *table, const struct sockaddr_in *client, const struct sockaddr_in *server, uid_t *ret_uid,
                                   gboolean *ret_open);
+/* The same, of a connection of this process; FALSE also when it was reset. */
 gboolean creel_models_peer_get_uid (GSocketConnection *connection, uid_t *ret_uid, gboolean *ret_open);
 
 typedef struct _CreelModelsPeers CreelModelsPeers;

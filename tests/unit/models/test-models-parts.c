@@ -3,6 +3,7 @@
 #include <gio/gunixsocketaddress.h>
 #include <glib/gstdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "creel-error.h"
@@ -87,6 +88,42 @@ test_own_peer (void)
   g_assert_true (open);
   g_assert_true (g_socket_close (g_socket_connection_get_socket (client), NULL));
   g_assert_false (creel_models_peer_get_uid (server, &uid, &open) && open);
+}
+
+static GSocketConnection *
+connect_from (GSocketAddress *from, GSocketAddress *to)
+{
+  g_autoptr (GSocket) socket = g_socket_new (G_SOCKET_FAMILY_IPV4, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL);
+
+  g_assert_true (g_socket_bind (socket, from, TRUE, NULL) && g_socket_connect (socket, to, NULL, NULL));
+  return g_socket_connection_factory_create_connection (socket);
+}
+
+/* One who asked and reset their connection leaves its port to others, who did not ask. */
+static void
+test_reused_port (void)
+{
+  static const struct linger reset = { .l_onoff = 1 };
+  g_autoptr (GSocketListener) listener = g_socket_listener_new ();
+  g_autoptr (GSocketAddress) any = g_inet_socket_address_new_from_string ("127.0.0.1", 0);
+  g_autoptr (GSocketAddress) bound = NULL, from = NULL;
+  g_autoptr (GSocketConnection) first = NULL, second = NULL, server = NULL, other = NULL;
+  GSocket *socket;
+  uid_t uid;
+  gboolean open;
+
+  g_assert_true (g_socket_listener_add_address (listener, any, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL, &bound, NULL));
+  first = connect_from (any, bound);
+  from = g_socket_connection_get_local_address (first, NULL);
+  server = g_socket_listener_accept (listener, NULL, NULL, NULL);
+  g_assert_true (creel_models_peer_get_uid (server, &uid, &open) && open);
+  socket = g_socket_connection_get_socket (first);
+  g_assert_cmpint (setsockopt (g_socket_get_fd (socket), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), ==, 0);
+  g_assert_true (g_socket_close (socket, NULL));
+  second = connect_from (from, bound);
+  other = g_socket_listener_accept (listener, NULL, NULL, NULL);
+  g_assert_true (creel_models_peer_get_uid (other, &uid, &open) && open);
+  g_assert_false (creel_models_peer_get_uid (server, &uid, &open));
 }
 
 /* systemd's one answer */
@@ -346,6 +383,7 @@ main (int argc, char **argv)
   g_test_add_func ("/models-parts/memory", test_memory);
   g_test_add_func ("/models-parts/peer", test_peer);
   g_test_add_func ("/models-parts/own-peer", test_own_peer);
+  g_test_add_func ("/models-parts/reused-port", test_reused_port);
   g_test_add_func ("/models-parts/gateway", test_gateway);
   g_test_add_func ("/models-parts/find-model", test_find_model);
   g_test_add_func ("/models-parts/catalog", test_catalog);
