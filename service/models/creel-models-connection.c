@@ -17,7 +17,7 @@
 #define BODY_SECONDS (5 * 60)
 /* that the client does not take all there is of an answer: however slowly it reads, its model is not for others meanwhile */
 #define UNREAD_SECONDS (10 * 60)
-/* of an engine: a model may think long before it says its first word */
+/* of an engine: a model may think long before it says its first word; and of what creeld does */
 #define QUIET_SECONDS (60 * 60)
 #define LINGER_SECONDS 2
 #define CONTINUE "HTTP/1.1 100 Continue\r\n\r\n"
@@ -545,6 +545,8 @@ creel_models_connection_tick (CreelModelsConnection *connection, gint64 now)
   guint64 progress = connection->state == LINGER ? written : read + written;
   gint64 seconds;
 
+  if (connection->request != NULL)
+    progress += creel_models_request_get_progress (connection->request);
   /* a head has its time, whatever comes of it; all else has it since the last byte */
   if (progress != connection->progress && !(connection->state == HEAD && connection->started))
     connection->since = now;

@@ -22,6 +22,7 @@ struct _CreelModelsManage
   gboolean done_is_said;
   guint next;      /* of the order's calls */
   guint unloaded;
+  guint64 moved;   /* bytes, as was heard last */
   char *removed;   /* what is said when it is */
   gboolean begun, chunked;
 };
@@ -71,6 +72,7 @@ on_progress (guint64 done, guint64 total, const char *digest, gpointer user_data
 {
   CreelModelsManage *manage = user_data;
 
+  manage->moved = done;
   /* a client that does not read hears of the next one */
   if (!manage->order.stream || (done == 0 && total == 0) || !creel_endpoint_has_room (manage->client))
     return;
@@ -229,6 +231,12 @@ creel_models_manage_free (CreelModelsManage *manage)
   creel_endpoint_unref (manage->client);
   g_free (manage->removed);
   g_free (manage);
+}
+
+guint64
+creel_models_manage_get_moved (CreelModelsManage *manage)
+{
+  return manage->moved;
 }
 
 gboolean

@@ -15,4 +15,6 @@ CreelModelsManage *creel_models_manage_new (CreelModelsFront *front, CreelEndpoi
                                             void (*done) (guint status, gboolean keep, gpointer user_data), gpointer user_data);
 /* Before it is done: the client is gone, and its job is cancelled unless others wait for the same. */
 void creel_models_manage_free (CreelModelsManage *manage);
+/* Bytes that a pull or a push has moved: changes as long as it goes on. */
+guint64 creel_models_manage_get_moved (CreelModelsManage *manage);
 gboolean creel_models_manage_is_done (CreelModelsManage *manage);

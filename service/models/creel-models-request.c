@@ -431,6 +431,12 @@ creel_models_request_get_status (CreelModelsRequest *request)
   return request->status == 0 && request->relay != NULL ? creel_models_relay_get_status (request->relay) : request->status;
 }
 
+guint64
+creel_models_request_get_progress (CreelModelsRequest *request)
+{
+  return request->manage != NULL ? creel_models_manage_get_moved (request->manage) : 0;
+}
+
 gboolean
 creel_models_request_is_cut (CreelModelsRequest *request)
 {

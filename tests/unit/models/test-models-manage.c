@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "creel-models-connection.h"
 #include "creel-names.h"
 #include "front-fixture.h"
 
@@ -488,6 +489,67 @@ test_slow_reader (Fixture *f, gconstpointer unused)
 }
 
 static void
+on_ended (CreelModelsConnection *connection, gpointer user_data)
+{
+  *(gboolean *) user_data = TRUE;
+  creel_models_connection_free (connection);
+}
+
+/* All that was emitted has come to the front and was heard. */
+static void
+hear (Fixture *f)
+{
+  GDBusConnection *connections[] = { f->fake->connection, f->connection };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (connections); i++)
+    {
+      g_autoptr (GVariant) reply = g_dbus_connection_call_sync (connections[i], "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                                                "GetId", NULL, NULL, G_DBUS_CALL_FLAGS_NONE, -1, NULL, NULL);
+
+      g_assert_nonnull (reply);
+    }
+  while (g_main_context_iteration (NULL, FALSE))
+    ;
+}
+
+/* A pull may take hours and its client may want to hear of its end only: as long as bytes come it goes on. */
+static void
+test_long_pull (Fixture *f, gconstpointer unused)
+{
+  const gint64 minute = 60 * (gint64) G_USEC_PER_SEC, start = g_get_monotonic_time ();
+  g_autoptr (GSocketListener) listener = g_socket_listener_new ();
+  g_autoptr (GSocketAddress) address = g_inet_socket_address_new_from_string ("127.0.0.1", 0), bound = NULL;
+  g_autoptr (GSocketConnection) stream = NULL;
+  g_autoptr (Client) client = NULL;
+  CreelModelsFront front = { .config = &f->config, .runner = f->runner, .audit = f->audit };
+  CreelModelsConnection *connection;
+  gboolean ended = FALSE;
+
+  /* its time is the test's */
+  g_assert_true (g_socket_listener_add_address (listener, address, G_SOCKET_TYPE_STREAM, G_SOCKET_PROTOCOL_DEFAULT, NULL, &bound, NULL));
+  f->port = g_inet_socket_address_get_port (G_INET_SOCKET_ADDRESS (bound));
+  client = client_new (f);
+  stream = g_socket_listener_accept (listener, NULL, NULL, NULL);
+  g_socket_set_blocking (g_socket_connection_get_socket (stream), FALSE);
+  connection = creel_models_connection_new (&front, stream, on_ended, &ended);
+  f->fake->manage_job = JOB;
+  ask (client, "POST /api/pull", "", "{\"model\":\"ai/x\",\"stream\":false}");
+  WAIT_FOR (f->fake->managed->len == 1);
+  hear (f);
+  for (guint i = 1; i < 5; i++)
+    {
+      fake_engines_job_progress (f->fake, JOB, i, 9, "");
+      hear (f);
+      creel_models_connection_tick (connection, start + i * 50 * minute);
+    }
+  g_assert_cmpuint (f->fake->managed->len, ==, 1);
+  /* and no longer */
+  creel_models_connection_tick (connection, start + 270 * minute);
+  WAIT_FOR (ended && f->fake->managed->len == 2);
+  g_assert_cmpstr (f->fake->managed->pdata[1], ==, "CancelJob " JOB);
+}
+
+static void
 test_removed_user (Fixture *f, gconstpointer unused)
 {
   g_autoptr (Client) client = client_new (f);
@@ -522,6 +584,7 @@ main (int argc, char **argv)
   ADD ("creeld-goes", set_up_allowed, test_creeld_goes);
   ADD ("end", set_up_allowed, test_end);
   ADD ("slow-reader", set_up_allowed, test_slow_reader);
+  ADD ("long-pull", set_up_allowed, test_long_pull);
   ADD ("removed-user", set_up_allowed, test_removed_user);
   return g_test_run ();
 }
