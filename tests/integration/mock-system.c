@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* systemd and polkit as creeld sees them, on a private bus. Units hold no processes. What fails is told by names:
  *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed;
- *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start, one with 777 does though its job is not seen to end. What polkit was asked for is appended to $MOCK_POLKIT.asked.
+ *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start, one with 777 does though its job is not seen to end;
+ *   a worker with "endless" goes on until it is killed. What polkit was asked for is appended to $MOCK_POLKIT.asked.
  * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
@@ -12,6 +13,7 @@
 static GHashTable *active; /* unit -> ActiveState */
 static GHashTable *status; /* unit -> exit status */
 static GHashTable *running; /* set of units */
+static GHashTable *held; /* unit -> GUnixFDList of a worker that goes on */
 static GHashTable *words; /* unit -> Environment of an engine */
 static guint next_job;
 
@@ -124,6 +126,14 @@ start_transient (GDBusConnection *bus, GDBusMethodInvocation *invocation, GVaria
         g_warning ("write failed");
       close (fd);
     }
+  if (strstr (text, "endless") != NULL && fds != NULL)
+    {
+      g_hash_table_insert (held, g_strdup (unit), g_object_ref (fds));
+      g_hash_table_add (running, g_strdup (unit));
+      set_state (bus, unit, "active", 0);
+      job (bus, invocation, unit, "done");
+      return;
+    }
   if (engine && !bad)
     {
       g_autoptr (GVariant) properties = g_variant_get_child_value (parameters, 2);
@@ -175,7 +185,10 @@ on_call (GDBusConnection *bus, const char *sender, const char *path, const char 
       if (g_str_has_suffix (method, "Unit"))
         g_variant_get_child (parameters, 0, "&s", &unit);
       if (g_str_equal (method, "KillUnit") && g_hash_table_remove (running, unit))
-        set_state (bus, unit, "failed", 9);
+        {
+          g_hash_table_remove (held, unit);
+          set_state (bus, unit, "failed", 9);
+        }
       if (g_str_equal (method, "Reload"))
         g_dbus_connection_emit_signal (bus, NULL, "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager", "Reloading",
                                        g_variant_new ("(b)", FALSE), NULL);
@@ -265,6 +278,7 @@ main (int argc, char **argv)
   active = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
   running = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   words = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) g_variant_unref);
+  held = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_object_unref);
   status = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   node = g_dbus_node_info_new_for_xml (xml, &error);
   g_assert_no_error (error);
