@@ -179,7 +179,8 @@ void
 creel_job_finish (CreelJob *job, const GError *error, GVariant *details)
 {
   const char *result = "done";
-  g_autofree char *name = NULL;
+  /* as in creel_call_fail () */
+  g_autofree char *name = NULL, *text = g_utf8_make_valid (error != NULL ? error->message : "", -1);
 
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_CANCELLED))
     result = "cancelled";
@@ -188,7 +189,7 @@ creel_job_finish (CreelJob *job, const GError *error, GVariant *details)
   if (error != NULL)
     name = g_dbus_error_encode_gerror (error);
   emit (job, CREEL_OBJECT_PATH, CREEL_BUS_NAME ".Manager", "JobRemoved",
-        g_variant_new ("(ossss@a{sv})", job->path, job->target, result, name != NULL ? name : "", error != NULL ? error->message : "",
+        g_variant_new ("(ossss@a{sv})", job->path, job->target, result, name != NULL ? name : "", text,
                        details != NULL ? details : g_variant_new ("a{sv}", NULL)));
   g_hash_table_remove (job->daemon->jobs, job->key);
 }

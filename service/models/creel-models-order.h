@@ -19,6 +19,6 @@ typedef struct
 void creel_models_order_clear (CreelModelsOrder *order);
 G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC (CreelModelsOrder, creel_models_order_clear)
 
-/* route: of an operation that changes something and is done here. What is not understood is refused, not left out, but for credentials:
- * those come from keyrings. The error is for the client. */
+/* route: of an operation that changes something and is done here. A setting that is not understood is refused, not left out; what else a body
+ * says is not looked at, credentials neither: those come from keyrings. The error is for the client. */
 gboolean creel_models_order_parse (const CreelModelsRoute *route, const char *body, gsize size, CreelModelsOrder *ret_order, GError **error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A job that a client began for somebody else: the client hears of it and may end it, and no other client does. */
+#include "creel-error.h"
 #include "creel-job.h"
 
 #define OWNER 4242
@@ -8,7 +9,7 @@ typedef struct
 {
   GDBusConnection *connection;
   guint progress, removed;
-  char *digest;
+  char *digest, *text;
 } Listener;
 
 static guint cancelled;
@@ -30,6 +31,11 @@ on_signal (GDBusConnection *connection, const char *sender, const char *path, co
 
       g_clear_pointer (&listener->digest, g_free);
       g_assert_true (g_variant_lookup (changed, "Digest", "s", &listener->digest));
+    }
+  else if (g_str_equal (name, "JobRemoved"))
+    {
+      g_clear_pointer (&listener->text, g_free);
+      g_variant_get_child (parameters, 4, "s", &listener->text);
     }
   listener->progress += g_str_equal (name, "PropertiesChanged");
   listener->removed += g_str_equal (name, "JobRemoved");
@@ -74,6 +80,7 @@ test_starter (void)
   Listener listeners[3] = { 0 }; /* the starter, one of the owner, one of neither */
   const char *names[3];
   CreelDaemon daemon = { .jobs = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, (GDestroyNotify) creel_job_free) };
+  g_autoptr (GError) cut = g_error_new_literal (CREEL_ERROR, CREEL_ERROR_FAILED, "cut in the middle of \xc3");
   g_autofree char *path = NULL;
   CreelJob *job;
 
@@ -114,6 +121,10 @@ test_starter (void)
   creel_job_finish (job, NULL, NULL);
   run_until (&listeners[0].removed, 2);
   run_until (&listeners[1].removed, 2);
+  job = begin (&daemon, names[0]);
+  creel_job_finish (job, cut, NULL);
+  run_until (&listeners[0].removed, 3);
+  g_assert_cmpstr (listeners[0].text, ==, "cut in the middle of \uFFFD");
 
   /* a starter who leaves */
   begin (&daemon, names[0]);
@@ -130,6 +141,7 @@ test_starter (void)
       g_dbus_connection_close_sync (listeners[i].connection, NULL, NULL);
       g_object_unref (listeners[i].connection);
       g_free (listeners[i].digest);
+      g_free (listeners[i].text);
     }
   g_dbus_connection_close_sync (daemon.bus, NULL, NULL);
   g_object_unref (daemon.bus);
