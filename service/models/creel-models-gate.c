@@ -35,8 +35,8 @@ creel_models_gate_check (const CreelModelsRoute *route, const CreelHttpHead *hea
     return g_strdup_printf ("Models are not made through this port; use: creel model %s", command);
   if (users[0] == NULL)
     return g_strdup_printf ("Models are not changed through this port; use: creel model %s. The administrator can let users change them here with " SETTING, command);
-  /* A page asks with the user's own browser. A gateway says of each request whose it is; its uid would not be let through either. */
-  if (soup_message_headers_get_list (head->headers, "Origin") != NULL)
+  /* A page asks with the user's own browser, which can be told to leave Origin out, but not the other. A gateway says of each request whose it is; its uid would not be let through either. */
+  if (soup_message_headers_get_list (head->headers, "Origin") != NULL || soup_message_headers_get_list (head->headers, "Sec-Fetch-Site") != NULL)
     return g_strdup_printf ("A web page may not change models; use: creel model %s", command);
   if (soup_message_headers_get_list (head->headers, CREEL_SANDBOX_HEADER) != NULL)
     return g_strdup_printf ("A sandbox may not change models; on the host use: creel model %s", command);

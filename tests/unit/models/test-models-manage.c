@@ -123,6 +123,8 @@ test_page (Fixture *f, gconstpointer unused)
 {
   /* also one that may ask models */
   refuse_all (f, "Origin: http://localhost:3000\r\n", "A web page may not change models", FALSE);
+  /* and one whose browser was told to say no origin */
+  refuse_all (f, "Sec-Fetch-Site: cross-site\r\n", "A web page may not change models", FALSE);
 }
 
 /* a socket that was closed belongs to root, says the kernel */
