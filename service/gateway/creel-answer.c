@@ -6,7 +6,7 @@
 
 /* Decoders ask for their window when they have seen the first bytes, so it is counted before. */
 #define DECODERS_MEMORY ((gsize) 192 * 1024 * 1024)
-/* of decoded bytes in one go, so that others get their turn */
+/* of bytes through decoders in one go, so that others get their turn */
 #define STEP_MAX (512 * 1024)
 
 struct _CreelAnswer
@@ -166,25 +166,24 @@ on_wake (gpointer user_data)
 static void
 decode (CreelAnswer *answer)
 {
-  gsize done = 0;
+  gsize work = STEP_MAX;
 
   while (answer->waiting && !answer->broken && creel_endpoint_has_room (answer->guest))
     {
       const guint8 *data;
       gssize size;
 
-      if (done >= STEP_MAX)
+      if (work == 0)
         {
           if (answer->wake == 0)
             answer->wake = g_idle_add_full (G_PRIORITY_DEFAULT, on_wake, answer, NULL);
           return;
         }
-      size = creel_decoder_take (answer->decoder, &data);
+      size = creel_decoder_take (answer->decoder, &data, &work);
       answer->broken = size < 0;
-      answer->waiting = size > 0;
+      answer->waiting = size > 0 || work == 0;
       if (size > 0)
         write_clean (answer, data, (gsize) size, FALSE);
-      done += (gsize) MAX (size, 0);
     }
 }
 

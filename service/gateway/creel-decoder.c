@@ -209,7 +209,7 @@ run_zstd (Stage *stage, gsize *ret_size)
 
 /* Runs stage i, and those before it when it needs their bytes. */
 static gssize
-pull (CreelDecoder *decoder, guint i)
+pull (CreelDecoder *decoder, guint i, gsize *work)
 {
   Stage *stage = decoder->stages[i];
 
@@ -219,10 +219,12 @@ pull (CreelDecoder *decoder, guint i)
 
       if (before == 0 && i > 0)
         {
-          gssize more = pull (decoder, i - 1);
+          gssize more = pull (decoder, i - 1, work);
 
           if (more < 0)
             return -1;
+          if (more == 0 && *work == 0)
+            return 0;
           stage->in = decoder->stages[i - 1]->out;
           before = stage->in_size = (gsize) more;
         }
@@ -230,9 +232,10 @@ pull (CreelDecoder *decoder, guint i)
         return before == 0 ? 0 : -1;
       if (!(stage->coding == BROTLI ? run_brotli : stage->coding == ZSTD ? run_zstd : run_zlib) (stage, &size))
         return -1;
+      *work -= MIN (*work, before - stage->in_size + size);
       if (size > 0)
         return (gssize) size;
-      if (before == 0)
+      if (before == 0 || *work == 0)
         return 0;
       /* it takes all it can, or it never will */
       if (stage->in_size == before)
@@ -241,10 +244,10 @@ pull (CreelDecoder *decoder, guint i)
 }
 
 gssize
-creel_decoder_take (CreelDecoder *decoder, const guint8 **ret_data)
+creel_decoder_take (CreelDecoder *decoder, const guint8 **ret_data, gsize *work)
 {
   *ret_data = decoder->stages[decoder->n_stages - 1]->out;
-  return pull (decoder, decoder->n_stages - 1);
+  return pull (decoder, decoder->n_stages - 1, work);
 }
 
 gboolean

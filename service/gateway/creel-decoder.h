@@ -16,7 +16,9 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelDecoder, creel_decoder_free)
 gsize creel_decoder_get_cost (CreelDecoder *decoder);
 /* Takes the next bytes of the body, only after creel_decoder_take() had no more. */
 void creel_decoder_give (CreelDecoder *decoder, const guint8 *data, gsize size);
-/* The next piece of what is inside, valid until the next call: its size, 0 when it needs more bytes, -1 when they are wrong. */
-gssize creel_decoder_take (CreelDecoder *decoder, const guint8 **ret_data);
+/* The next piece of what is inside, valid until the next call: its size, 0 when it needs more bytes, -1 when they are wrong.
+ * work: how many bytes may go into its decoders and come out of them, about, as endless ones may hold nothing; what was needed is
+ * taken off. When none is left there may be more, even after 0. */
+gssize creel_decoder_take (CreelDecoder *decoder, const guint8 **ret_data, gsize *work);
 /* TRUE when the body may end here */
 gboolean creel_decoder_is_whole (CreelDecoder *decoder);

@@ -19,10 +19,13 @@ decode (const char *coding, const guint8 *data, gsize size, gsize piece, gboolea
   for (gsize at = 0; at < size && got >= 0; at += piece)
     {
       const guint8 *out;
+      gsize work = 0;
 
       creel_decoder_give (decoder, data + at, MIN (piece, size - at));
-      while (total < OUT_MAX && (got = creel_decoder_take (decoder, &out)) > 0)
+      for (got = 1; total < OUT_MAX && (got > 0 || (got == 0 && work == 0));)
         {
+          work = 1 + piece % 1000;
+          got = creel_decoder_take (decoder, &out, &work);
           g_assert_cmpint (got, <=, 16 * 1024);
           for (gssize i = 0; i < got; i++)
             sum = sum * 31 + out[i] + 1;

@@ -50,13 +50,19 @@ decode (CreelDecoder *decoder, const guint8 *data, gsize size, guint piece)
       gsize n = 1 + (gsize) g_random_int_range (0, (gint32) piece);
       const guint8 *clear;
       gssize got;
+      gsize work;
 
       n = MIN (n, size - at);
       creel_decoder_give (decoder, data + at, n);
-      while ((got = creel_decoder_take (decoder, &clear)) > 0)
-        g_byte_array_append (out, clear, (guint) got);
-      if (got < 0)
-        return NULL;
+      do
+        {
+          work = (gsize) g_random_int_range (1, 50000);
+          got = creel_decoder_take (decoder, &clear, &work);
+          if (got < 0)
+            return NULL;
+          g_byte_array_append (out, clear, (guint) got);
+        }
+      while (got > 0 || work == 0);
       at += n;
     }
   return g_steal_pointer (&out);
@@ -162,10 +168,10 @@ test_bomb (void)
       g_autoptr (CreelDecoder) decoder = creel_decoder_new (get_name (codings[i]), &why);
       const guint8 *clear;
       gssize got;
-      gsize total = 0;
+      gsize total = 0, work = G_MAXSIZE;
 
       creel_decoder_give (decoder, packed->data, packed->len);
-      while ((got = creel_decoder_take (decoder, &clear)) > 0)
+      while ((got = creel_decoder_take (decoder, &clear, &work)) > 0)
         {
           g_assert_cmpint (got, <=, 65536);
           total += (gsize) got;
@@ -173,6 +179,33 @@ test_bomb (void)
       g_assert_cmpint (got, ==, 0);
       g_assert_cmpuint (total, ==, 8 * 1024 * 1024);
     }
+}
+
+/* 80 MB of gzip that hold nothing, in a few bytes: each call gives others their turn. */
+static void
+test_nothing (void)
+{
+  gsize size = 10 + 5 * 16 * 1024 * 1024;
+  g_autofree guint8 *blocks = g_malloc (size);
+  const char *why;
+  g_autoptr (CreelDecoder) decoder = creel_decoder_new ("gzip, br", &why);
+  guint calls = 0;
+
+  memcpy (blocks, "\x1f\x8b\x08\0\0\0\0\0\0\3", 10);
+  for (gsize at = 10; at < size; at += 5)
+    memcpy (blocks + at, "\0\0\0\xff\xff", 5);
+  g_autoptr (GByteArray) packed = encode ("br", blocks, size);
+  g_assert_cmpuint (packed->len, <, 1000);
+  creel_decoder_give (decoder, packed->data, packed->len);
+  for (gsize work = 0; work == 0; calls++)
+    {
+      const guint8 *clear;
+
+      work = 1024 * 1024;
+      g_assert_cmpint (creel_decoder_take (decoder, &clear, &work), ==, 0);
+    }
+  g_assert_cmpuint (calls, >, 80);
+  g_assert_false (creel_decoder_is_whole (decoder));
 }
 
 /* A window that is larger than what a receiver has to have is refused. */
@@ -202,6 +235,7 @@ main (int argc, char **argv)
   g_test_add_func ("/decoder/stacked", test_stacked);
   g_test_add_func ("/decoder/rows", test_rows);
   g_test_add_func ("/decoder/bomb", test_bomb);
+  g_test_add_func ("/decoder/nothing", test_nothing);
   g_test_add_func ("/decoder/window", test_window);
   return g_test_run ();
 }
