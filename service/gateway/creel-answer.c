@@ -153,6 +153,14 @@ write_clean (CreelAnswer *answer, const guint8 *data, gsize size, gboolean last)
     creel_endpoint_write (answer->guest, "\r\n", 2);
 }
 
+static void
+add_clean (CreelAnswer *answer, const guint8 *data, gsize size)
+{
+  write_head (answer);
+  if (answer->scrub == NULL || !creel_scrub_gather (answer->scrub, data, size))
+    write_clean (answer, data, size, FALSE);
+}
+
 static gboolean
 on_wake (gpointer user_data)
 {
@@ -183,7 +191,7 @@ decode (CreelAnswer *answer)
       answer->broken = size < 0;
       answer->waiting = size > 0 || work == 0;
       if (size > 0)
-        write_clean (answer, data, (gsize) size, FALSE);
+        add_clean (answer, data, (gsize) size);
     }
 }
 
@@ -201,12 +209,19 @@ creel_answer_write (CreelAnswer *answer, const guint8 *data, gsize size)
     return;
   if (answer->decoder == NULL)
     {
-      write_clean (answer, data, size, FALSE);
+      add_clean (answer, data, size);
       return;
     }
   creel_decoder_give (answer->decoder, data, size);
   answer->waiting = TRUE;
   decode (answer);
+}
+
+void
+creel_answer_flush (CreelAnswer *answer)
+{
+  if (answer->scrub != NULL && answer->head == NULL)
+    write_clean (answer, NULL, 0, FALSE);
 }
 
 gboolean

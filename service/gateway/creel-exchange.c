@@ -318,22 +318,24 @@ static gboolean
 move_response_body (CreelExchange *exchange)
 {
   CreelHttpBody *body = &exchange->response_body;
+  gssize used = 0;
 
   while (creel_answer_has_room (exchange->answer) && !body->done)
     {
       gsize size, payload_size;
       const guint8 *payload;
       const guint8 *data = creel_endpoint_peek (exchange->upstream, &size);
-      gssize used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
 
-      if (used < 0)
-        return FALSE;
-      if (used == 0)
+      used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
+      if (used <= 0)
         break;
       exchange->activity = g_get_monotonic_time ();
       creel_answer_write (exchange->answer, payload, payload_size);
       creel_endpoint_consume (exchange->upstream, (gsize) used);
     }
+  creel_answer_flush (exchange->answer);
+  if (used < 0)
+    return FALSE;
   gsize left;
   creel_endpoint_peek (exchange->upstream, &left);
   if (!body->done && left == 0 && creel_endpoint_at_eof (exchange->upstream) &&

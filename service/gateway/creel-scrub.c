@@ -3,6 +3,10 @@
 
 #include <string.h>
 
+/* of small pieces that are looked at together, and the first that is not small */
+#define GATHERED_MAX (16 * 1024)
+#define SMALL 4096
+
 typedef struct
 {
   guint8 *data;
@@ -12,7 +16,8 @@ typedef struct
 struct _CreelScrub
 {
   CreelKeyForms *forms;
-  Buffer held;  /* as it came */
+  Buffer held;  /* as it came; its end was not looked at yet: */
+  gsize gathered;
   Buffer clean; /* what was given out last */
   gsize given;  /* bytes of what is held that went out already: they belong to a key that was found */
   GArray *spans;
@@ -83,12 +88,39 @@ overwrite (GArray *spans, guint8 *data)
   return end;
 }
 
+gboolean
+creel_scrub_gather (CreelScrub *scrub, const guint8 *data, gsize size)
+{
+  Buffer *held = &scrub->held;
+
+  if (size >= SMALL || scrub->gathered + size > GATHERED_MAX)
+    return FALSE;
+  if (held->allocated - held->size < size)
+    {
+      Buffer larger = { .allocated = 2 * (held->size + size) };
+
+      larger.data = g_malloc (larger.allocated);
+      buffer_set (&larger, held->data, held->size, NULL, 0);
+      buffer_clear (held);
+      *held = larger;
+    }
+  if (size > 0)
+    memcpy (held->data + held->size, data, size);
+  held->size += size;
+  scrub->gathered += size;
+  return TRUE;
+}
+
 const guint8 *
 creel_scrub_feed (CreelScrub *scrub, const guint8 *data, gsize size, gboolean last, gsize *ret_size)
 {
   const CreelKeySpan known = { 0, scrub->given };
   gsize decided, out, given = scrub->given;
 
+  *ret_size = 0;
+  if (size + scrub->gathered == 0 && !last)
+    return NULL;
+  scrub->gathered = 0;
   g_array_set_size (scrub->spans, 0);
   if (given > 0)
     g_array_append_val (scrub->spans, known);

@@ -99,13 +99,22 @@ read_header (CreelWebSocket *socket)
   return TRUE;
 }
 
+static void
+write_part (CreelWebSocket *socket, const guint8 *data, gsize size, gboolean last, GByteArray *out)
+{
+  const guint8 *clean = creel_scrub_feed (socket->scrub, data, size, last, &size);
+
+  if (size == 0 && !last)
+    return;
+  write_frame (out, (guint8) ((last ? FIN : 0) | (socket->announced ? 0 : socket->opcode)), clean, size);
+  socket->announced = TRUE;
+}
+
 /* size: not more than what is left of it */
 static void
 take_payload (CreelWebSocket *socket, const guint8 *data, gsize size, GByteArray *out)
 {
   gboolean ends = socket->left == size, last = ends && (socket->header[0] & FIN) != 0;
-  const guint8 *clean;
-  gsize clean_size;
 
   socket->left -= size;
   socket->in_payload = !ends;
@@ -122,12 +131,8 @@ take_payload (CreelWebSocket *socket, const guint8 *data, gsize size, GByteArray
         }
       return;
     }
-  clean = creel_scrub_feed (socket->scrub, data, size, last, &clean_size);
-  if (clean_size > 0 || last)
-    {
-      write_frame (out, (guint8) ((last ? FIN : 0) | (socket->announced ? 0 : socket->opcode)), clean, clean_size);
-      socket->announced = TRUE;
-    }
+  if (last || !creel_scrub_gather (socket->scrub, data, size))
+    write_part (socket, data, size, last, out);
   if (last)
     socket->in_message = FALSE;
 }
@@ -155,5 +160,6 @@ creel_websocket_feed (CreelWebSocket *socket, const guint8 *data, gsize size, GB
       data += part;
       size -= part;
     }
+  write_part (socket, NULL, 0, FALSE, out);
   return !socket->broken;
 }

@@ -92,6 +92,31 @@ test_delay (void)
   g_assert_cmpuint (size, ==, 9);
 }
 
+/* Small pieces wait for each other, but not for ever. */
+static void
+test_gather (void)
+{
+  const char *const secrets[] = { KEY, NULL };
+  g_autoptr (CreelKeyForms) forms = creel_key_forms_new (secrets);
+  g_autoptr (CreelScrub) scrub = creel_scrub_new (forms);
+  gsize size, gathered = 0;
+  const guint8 *clean;
+
+  g_assert_true (creel_scrub_gather (scrub, (const guint8 *) "a sk-live", 9));
+  g_assert_true (creel_scrub_gather (scrub, (const guint8 *) "/0123+456789abcdef sk", 21));
+  clean = creel_scrub_feed (scrub, NULL, 0, FALSE, &size);
+  g_assert_cmpmem (clean, size, "a ************************* ", 28);
+  creel_scrub_feed (scrub, NULL, 0, FALSE, &size);
+  g_assert_cmpuint (size, ==, 0);
+  while (creel_scrub_gather (scrub, (const guint8 *) "x", 1))
+    gathered++;
+  g_assert_cmpuint (gathered, >=, 4096);
+  g_assert_cmpuint (gathered, <=, 65536);
+  clean = creel_scrub_feed (scrub, (const guint8 *) "x", 1, TRUE, &size);
+  g_assert_cmpuint (size, ==, 2 + gathered + 1);
+  g_assert_cmpint (memcmp (clean, "skxx", 4), ==, 0);
+}
+
 /* ---- random keys, texts and cuts against an oracle that looks at all of it, slowly ---- */
 
 static guint
@@ -340,7 +365,8 @@ test_random (void)
               piece = MIN (piece, text->len - at);
               /* a copy of its own, so that a sanitizer sees a step too far */
               g_autofree char *copy = g_memdup2 (text->str + at, piece);
-              feed (scrub, copy, piece, FALSE, got);
+              if (random_below (2) == 0 || !creel_scrub_gather (scrub, (const guint8 *) copy, piece))
+                feed (scrub, copy, piece, FALSE, got);
               at += piece;
             }
           feed (scrub, NULL, 0, TRUE, got);
@@ -370,6 +396,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/scrub/known", test_known);
   g_test_add_func ("/scrub/delay", test_delay);
+  g_test_add_func ("/scrub/gather", test_gather);
   g_test_add_func ("/scrub/random", test_random);
   return g_test_run ();
 }

@@ -116,6 +116,30 @@ test_messages (void)
     }
 }
 
+/* Each look at what is held back costs something, so a server does not decide how many there are. */
+static void
+test_crumbs (void)
+{
+  g_autoptr (GByteArray) sent = g_byte_array_new ();
+  g_autoptr (GByteArray) got = g_byte_array_new ();
+  g_autoptr (CreelScrub) scrub = make_scrub ();
+  g_autoptr (CreelWebSocket) socket = creel_websocket_new (scrub);
+  guint frames = 0;
+
+  for (guint i = 0; i < 20000; i++)
+    add_frame (sent, i == 0 ? 1 : 0, "x", i % 2, 0);
+  g_assert_true (creel_websocket_feed (socket, sent->data, sent->len, got));
+  for (gsize at = 0; at < got->len; frames++)
+    {
+      guint length = got->data[at + 1];
+
+      g_assert_cmpuint (length, <=, 126);
+      at += length < 126 ? 2 + length : 4u + (guint) (got->data[at + 2] << 8) + got->data[at + 3];
+    }
+  g_assert_cmpuint (got->len, >=, 10000);
+  g_assert_cmpuint (frames, <, 10);
+}
+
 static void
 test_wrong (void)
 {
@@ -156,6 +180,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/websocket/messages", test_messages);
+  g_test_add_func ("/websocket/crumbs", test_crumbs);
   g_test_add_func ("/websocket/wrong", test_wrong);
   return g_test_run ();
 }
