@@ -7,7 +7,7 @@
 /* Decoders ask for their window when they have seen the first bytes, so it is counted before. */
 #define DECODERS_MEMORY ((gsize) 192 * 1024 * 1024)
 /* of bytes through decoders in one go, so that others get their turn */
-#define STEP_MAX (512 * 1024)
+#define STEP_MAX (128 * 1024)
 
 struct _CreelAnswer
 {

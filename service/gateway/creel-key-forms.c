@@ -75,6 +75,9 @@ spell (char c, guint way, char text[WAY_MAX])
   return (gsize) length;
 }
 
+/* of each way, how it begins */
+static const char escapes[WAYS] = { 0, '%', '%', '\\', '\\', '&', '&', '\\', '&' };
+
 static gboolean
 starts_escape (guint8 c)
 {
@@ -283,7 +286,7 @@ take_character (char c, const guint8 *data, gsize size, gsize at, Places *next)
   for (guint way = 1; starts_escape (data[at]) && way < WAYS; way++)
     {
       char spelling[WAY_MAX];
-      gsize length = spell (c, way, spelling), there = MIN (length, size - at);
+      gsize length = escapes[way] == (char) data[at] ? spell (c, way, spelling) : 0, there = MIN (length, size - at);
 
       if (length == 0 || g_ascii_strncasecmp (spelling, (const char *) data + at, there) != 0)
         continue;

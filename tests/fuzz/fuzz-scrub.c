@@ -15,6 +15,8 @@ scrub_pieces (CreelKeyForms *forms, const guint8 *data, gsize size, gsize piece,
 
   for (gsize at = 0; at < size; at += piece)
     {
+      if (at % 3 == 0 && creel_scrub_gather (scrub, data + at, MIN (piece, size - at)))
+        continue;
       clean = creel_scrub_feed (scrub, data + at, MIN (piece, size - at), FALSE, &clean_size);
       g_byte_array_append (out, clean, (guint) clean_size);
     }
