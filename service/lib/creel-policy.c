@@ -86,16 +86,14 @@ add_line (CreelPolicy *policy, char *line, const char *origin, GError **error)
     }
   if (equals != NULL && g_str_equal (line, "Default"))
     {
-      /* who wants to be asked is asked, with every preset */
-      if (g_str_equal (equals + 1, "allow"))
-        policy->default_verdict = policy->default_verdict == CREEL_VERDICT_ASK ? CREEL_VERDICT_ASK : CREEL_VERDICT_ALLOW;
-      else if (g_str_equal (equals + 1, "deny"))
-        policy->default_verdict = CREEL_VERDICT_DENY;
-      else
+      if (!creel_verdict_parse (equals + 1, &verdict) || verdict == CREEL_VERDICT_ASK)
         {
           g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "%s: Default= is allow or deny", origin);
           return FALSE;
         }
+      /* who wants to be asked is asked, with every preset */
+      if (policy->default_verdict != CREEL_VERDICT_ASK)
+        policy->default_verdict = verdict;
       return TRUE;
     }
   if (equals != NULL && g_str_equal (line, "Allow"))

@@ -420,6 +420,7 @@ static void
 test_files (void)
 {
   static const char *const presets[] = { "locked", "balanced", "open" };
+  g_autoptr (CreelHost) other = creel_host_parse ("other.com", -1, NULL);
   g_autoptr (GError) error = NULL;
   g_autofree char *directory = g_dir_make_tmp ("creel-policy-XXXXXX", NULL);
   g_autofree char *file = g_build_filename (directory, "10.conf", NULL);
@@ -431,9 +432,14 @@ test_files (void)
   for (gsize i = 0; i < G_N_ELEMENTS (presets); i++)
     {
       g_autoptr (CreelPolicy) preset = creel_policy_new (CREEL_VERDICT_DENY);
+      g_autoptr (CreelPolicy) asking = creel_policy_new (CREEL_VERDICT_ASK);
+      g_auto (CreelDecision) asked = { 0 };
 
       g_assert_true (creel_policy_add_preset (preset, presets[i], &error));
       g_assert_no_error (error);
+      g_assert_true (creel_policy_add_preset (asking, presets[i], &error));
+      creel_policy_decide (asking, HTTPS, other, 443, NULL, NULL, &asked);
+      g_assert_cmpint (asked.verdict, ==, CREEL_VERDICT_ASK);
     }
   g_assert_false (creel_policy_add_preset (policy, "../open", NULL));
 
