@@ -86,12 +86,20 @@ remove_rules (CreelDefinition *d, GVariant *changes, gboolean *ret_widens, GErro
   return TRUE;
 }
 
+/* For hosts that no rule names: a preset that allows makes a permission of a denial, but not of a question. */
+static CreelVerdict
+get_default (const CreelDefinition *d)
+{
+  return d->default_verdict == CREEL_VERDICT_DENY && g_strcmp0 (d->preset, "open") == 0 ? CREEL_VERDICT_ALLOW : d->default_verdict;
+}
+
 gboolean
 creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens, GError **error)
 {
   static const char *const known[] = { "policy:s", "preset:s", "allow:as", "deny:as", "ask:as", "bypass:as", "remove:as",
                                        "reset:b", NULL };
   gboolean reset = FALSE, widens = FALSE, tightens = FALSE;
+  CreelVerdict before = get_default (d);
   CreelVerdict verdict;
   const char *text;
 
@@ -142,7 +150,7 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
         }
       return FALSE;
     }
-  *ret_widens = widens;
+  *ret_widens = widens || get_default (d) > before;
   return TRUE;
 }
 

@@ -263,6 +263,33 @@ test_network (gpointer fixture, gconstpointer unused)
     }
 }
 
+/* Where the preset allows what no rule names, asking about it is the tighter policy. */
+static void
+test_network_open (gpointer fixture, gconstpointer unused)
+{
+  static const struct
+  {
+    const char *changes;
+    gboolean widens;
+  } cases[] = {
+    { "{'policy': <'deny'>}", TRUE },
+    { "{'reset': <true>}", TRUE },
+    { "{'policy': <'deny'>, 'preset': <'locked'>}", FALSE },
+    { "{'deny': <['x.example']>}", FALSE },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GVariant) changes = g_variant_ref_sink (g_variant_parse (G_VARIANT_TYPE ("a{sv}"), cases[i].changes, NULL, NULL, NULL));
+      g_autoptr (CreelDefinition) d = creel_definition_parse ("box", "[X-Creel]\nOwner=1\nImage=shell\nPreset=open\nPolicy=ask\n", -1, "t", NULL);
+      gboolean widens = FALSE;
+
+      g_test_message ("%s", cases[i].changes);
+      g_assert_true (creel_network_apply (d, changes, &widens, NULL));
+      g_assert_cmpint (widens, ==, cases[i].widens);
+    }
+}
+
 static void
 test_check_network (gpointer fixture, gconstpointer unused)
 {
@@ -658,6 +685,7 @@ main (int argc, char **argv)
   g_test_add_func ("/manager/unit-properties", test_unit_properties);
   g_test_add_vtable ("/manager/create", 0, NULL, setup, test_create, teardown);
   g_test_add_vtable ("/manager/network", 0, NULL, setup, test_network, teardown);
+  g_test_add_vtable ("/manager/network-open", 0, NULL, setup, test_network_open, teardown);
   g_test_add_vtable ("/manager/check-network", 0, NULL, setup, test_check_network, teardown);
   g_test_add_vtable ("/manager/store", 0, NULL, setup, test_store, teardown);
   g_test_add_vtable ("/manager/collect", 0, NULL, setup, test_collect, teardown);
