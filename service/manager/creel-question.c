@@ -156,12 +156,14 @@ on_answered (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *erro
   CreelGatewayLink *link = get_link (call);
   guint64 id;
   const char *choice;
+  gboolean gone = g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_QUESTION);
 
   g_variant_get (call->parameters, "(t&s@a{sv})", &id, &choice, NULL);
-  if (link != NULL)
+  /* one whose answer was not taken waits for another */
+  if (link != NULL && (error == NULL || gone))
     creel_gateway_link_drop_question (link, id);
   /* what waited has left meanwhile, but the rule stays */
-  if (error != NULL && !(g_str_equal (choice, "always") && g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_QUESTION)))
+  if (error != NULL && !(g_str_equal (choice, "always") && gone))
     creel_call_fail (call, error);
   else
     creel_call_return (call, NULL);

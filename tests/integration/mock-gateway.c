@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A gateway as creeld sees it: usage mock-gateway SOCKET. Once somebody attends, questions about one.example (7), two.example (8), three.example
- * (9) and, with a path from hell, four.example (10) wait. What it is told is printed, a line each. */
+ * (9) and, with a path from hell, four.example (10) wait. It keeps no answers for this run. What it is told is printed, a line each. */
 #include <gio/gio.h>
 #include <stdio.h>
 
@@ -57,7 +57,9 @@ on_answer (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, guint6
   g_autofree char *line = g_strdup_printf ("Answer %u %s %s", (guint) id, choice, by);
 
   say (line);
-  if (g_hash_table_remove (questions, GUINT_TO_POINTER (id)))
+  if (g_str_equal (choice, "run"))
+    g_dbus_method_invocation_return_error (invocation, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "Too many answers are kept");
+  else if (g_hash_table_remove (questions, GUINT_TO_POINTER (id)))
     creel_dbus_gateway_complete_answer (skeleton, invocation);
   else
     g_dbus_method_invocation_return_error (invocation, CREEL_ERROR, CREEL_ERROR_NO_SUCH_QUESTION, "No question %u", (guint) id);
