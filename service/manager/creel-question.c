@@ -49,8 +49,9 @@ check_rule (GVariant *question, const CreelHost *host, guint16 port)
   return rule != NULL && creel_conf_value_is_safe (text) && creel_rule_is_only_for (rule, host, port) ? text : "";
 }
 
+/* last: the number of the one before; the oldest is first, so that none comes twice. */
 static void
-take (GVariantBuilder *list, GVariant *question)
+take (GVariantBuilder *list, GVariant *question, guint64 *last)
 {
   static const char *const texts[] = { "scheme", "method", "path", "rule" };
   const char *name = "";
@@ -62,8 +63,9 @@ take (GVariantBuilder *list, GVariant *question)
   g_variant_lookup (question, "port", "q", &port);
   g_variant_lookup (question, "host", "&s", &name);
   host = creel_host_parse (name, -1, NULL);
-  if (id == 0 || port == 0 || host == NULL)
+  if (id <= *last || port == 0 || host == NULL)
     return;
+  *last = id;
   g_variant_builder_open (list, G_VARIANT_TYPE ("a{sv}"));
   g_variant_builder_add (list, "{sv}", "id", g_variant_new_uint64 (id));
   g_variant_builder_add (list, "{sv}", "host", g_variant_new_string (creel_host_get_text (host)));
@@ -80,13 +82,14 @@ GVariant *
 creel_question_clean (GVariant *questions)
 {
   GVariantBuilder list;
+  guint64 last = 0;
 
   g_variant_builder_init (&list, G_VARIANT_TYPE ("aa{sv}"));
   for (gsize i = 0; questions != NULL && i < MIN (g_variant_n_children (questions), QUESTIONS_MAX); i++)
     {
       g_autoptr (GVariant) question = g_variant_get_child_value (questions, i);
 
-      take (&list, question);
+      take (&list, question, &last);
     }
   return g_variant_builder_end (&list);
 }
@@ -144,9 +147,15 @@ static GVariant *
 find_asked (CreelCall *call, guint64 *ret_id, const char **ret_choice, GError **error)
 {
   CreelGatewayLink *link = get_link (call);
+  GVariant *questions = link != NULL ? creel_gateway_link_get_questions (link) : NULL;
+  g_autoptr (GVariant) question = NULL;
 
   g_variant_get (call->parameters, "(t&s@a{sv})", ret_id, ret_choice, NULL);
-  return creel_question_find (link != NULL ? creel_gateway_link_get_questions (link) : NULL, *ret_id, error);
+  question = creel_question_find (questions, *ret_id, error);
+  /* while polkit was asked a gateway may have come that means another one by this number */
+  if (question != NULL && call->data != NULL && !g_variant_equal (question, call->data))
+    return creel_question_find (NULL, *ret_id, error);
+  return g_steal_pointer (&question);
 }
 
 static void
@@ -230,6 +239,8 @@ prepare_answer (CreelCall *call, GStrvBuilder *actions, GError **error)
     }
   if (question == NULL)
     return FALSE;
+  call->data = g_variant_ref (question);
+  call->free_data = (GDestroyNotify) g_variant_unref;
   g_variant_lookup (question, "allows", "&s", &allows);
   if (g_str_equal (choice, "always") && allows[0] == '\0')
     {

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* A gateway as creeld sees it: usage mock-gateway SOCKET. Once somebody attends, questions about one.example (7), two.example (8), three.example
- * (9) and, with a path from hell, four.example (10) wait. It keeps no answers for this run. What it is told is printed, a line each. */
+ * (9) and, with a path from hell, four.example (10) wait. It keeps no answers for this run. On SIGUSR1 question
+ * 7 is about evil.example. What it is told is printed, a line each. */
 #include <gio/gio.h>
+#include <glib-unix.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "creel-dbus-gateway.h"
@@ -9,6 +12,8 @@
 #include "creel-names.h"
 
 static GHashTable *questions; /* id -> host */
+
+static CreelDBusGateway *attended;
 
 static void
 update (CreelDBusGateway *skeleton)
@@ -46,6 +51,7 @@ static gboolean
 on_attend (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, gpointer unused)
 {
   say ("Attend");
+  attended = skeleton;
   creel_dbus_gateway_complete_attend (skeleton, invocation);
   update (skeleton);
   return TRUE;
@@ -73,6 +79,14 @@ on_reload (CreelDBusGateway *skeleton, GDBusMethodInvocation *invocation, gpoint
   say ("Reload");
   creel_dbus_gateway_complete_reload (skeleton, invocation);
   return TRUE;
+}
+
+static gboolean
+on_swap (gpointer unused)
+{
+  g_hash_table_insert (questions, GUINT_TO_POINTER (7), (gpointer) "evil.example");
+  update (attended);
+  return G_SOURCE_CONTINUE;
 }
 
 static gboolean
@@ -107,6 +121,7 @@ main (int argc, char **argv)
   questions = g_hash_table_new (NULL, NULL);
   for (guint i = 0; i < G_N_ELEMENTS (hosts); i++)
     g_hash_table_insert (questions, GUINT_TO_POINTER (7 + i), (gpointer) hosts[i]);
+  g_unix_signal_add (SIGUSR1, on_swap, NULL);
   g_signal_connect (server, "new-connection", G_CALLBACK (on_connection), NULL);
   g_dbus_server_start (server);
   say ("ready");

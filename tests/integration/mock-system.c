@@ -3,7 +3,7 @@
  *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed;
  *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start, one with 777 does though its job is not seen to end;
  *   a worker with "endless" goes on until it is killed. What polkit was asked for is appended to $MOCK_POLKIT.asked.
- * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. */
+ * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. While there is a $MOCK_POLKIT.hold the person thinks. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 #include <stdio.h>
@@ -78,6 +78,7 @@ is_allowed (const char *action, GVariant *details)
   const char *file = g_getenv ("MOCK_POLKIT");
   g_autofree char *text = NULL, *asked = g_strconcat (file, ".asked", NULL), *shown = g_variant_print (details, FALSE);
   g_auto (GStrv) lines = NULL;
+  g_autofree char *hold = g_strconcat (file, ".hold", NULL);
   FILE *log = fopen (asked, "a");
 
   if (log != NULL)
@@ -85,6 +86,8 @@ is_allowed (const char *action, GVariant *details)
       fprintf (log, "%s %s\n", action, shown);
       fclose (log);
     }
+  while (g_file_test (hold, G_FILE_TEST_EXISTS))
+    g_usleep (10000);
 
   if (!g_file_get_contents (file, &text, NULL, NULL))
     return TRUE;

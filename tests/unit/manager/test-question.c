@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* What a gateway says of questions is as hostile as its guest. */
+#include <string.h>
+
 #include "creel-error.h"
 #include "creel-question.h"
 
@@ -79,11 +81,27 @@ test_list (void)
   g_assert_cmpuint (g_variant_n_children (nothing), ==, 0);
 }
 
+/* Whoever answers what is shown means that one and no other. */
+static void
+test_same_id (void)
+{
+  g_autoptr (GVariant) list = clean ("[{'id': <uint64 5>, 'port': <uint16 443>, 'host': <'a.example'>},"
+                                     " {'id': <uint64 5>, 'port': <uint16 443>, 'host': <'b.example'>},"
+                                     " {'id': <uint64 6>, 'port': <uint16 443>, 'host': <'c.example'>},"
+                                     " {'id': <uint64 5>, 'port': <uint16 443>, 'host': <'d.example'>}]");
+  g_autofree char *text = g_variant_print (list, FALSE);
+
+  g_assert_cmpuint (g_variant_n_children (list), ==, 2);
+  g_assert_nonnull (strstr (text, "a.example"));
+  g_assert_nonnull (strstr (text, "c.example"));
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/question/clean", test_clean);
   g_test_add_func ("/question/list", test_list);
+  g_test_add_func ("/question/same-id", test_same_id);
   return g_test_run ();
 }
