@@ -63,6 +63,16 @@ get_use (const CreelRequest *request)
   return request->scheme == CREEL_SCHEME_HTTPS ? CREEL_UPSTREAM_TLS : request->wants_websocket ? CREEL_UPSTREAM_BYTES : CREEL_UPSTREAM_HTTP;
 }
 
+/* RFC 9112 section 9.3.1: a proxy does not say twice what changes something. */
+static gboolean
+is_repeatable (const CreelRequest *request)
+{
+  const char *method = request->head->method;
+
+  return request->body_kind == CREEL_BODY_NONE &&
+         (g_str_equal (method, "GET") || g_str_equal (method, "HEAD") || g_str_equal (method, "OPTIONS"));
+}
+
 static void open_upstream (CreelExchange *exchange, gboolean fresh);
 static void refuse (CreelExchange *exchange, const char *reason, const char *message);
 static void step (CreelEndpoint *endpoint, gpointer user_data);
@@ -292,7 +302,7 @@ read_response_head (CreelExchange *exchange)
         {
           if (!creel_endpoint_at_eof (exchange->upstream))
             return FALSE;
-          if (exchange->reused && size == 0 && exchange->request->body_kind == CREEL_BODY_NONE)
+          if (exchange->reused && size == 0 && exchange->interim == 0 && is_repeatable (exchange->request))
             {
               drop_upstream (exchange);
               open_upstream (exchange, TRUE);
@@ -451,21 +461,14 @@ on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
   step (upstream, exchange);
 }
 
-static gboolean
-is_safe (const char *method)
-{
-  return g_str_equal (method, "GET") || g_str_equal (method, "HEAD") || g_str_equal (method, "OPTIONS");
-}
-
 static void
 open_upstream (CreelExchange *exchange, gboolean fresh)
 {
   CreelRequest *request = exchange->request;
-  gboolean repeatable = is_safe (request->head->method) && request->body_kind == CREEL_BODY_NONE;
 
   creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, request->decision.asked,
                              get_use (request),
-                             fresh || request->wants_websocket ? 0 : repeatable ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
+                             fresh || request->wants_websocket ? 0 : is_repeatable (request) ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
                              exchange->cancellable, on_upstream, exchange);
 }
 

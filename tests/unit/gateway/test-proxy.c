@@ -210,6 +210,46 @@ test_answers (Fixture *f, gconstpointer unused)
     }
 }
 
+static guint
+count (Fixture *f, const char *text)
+{
+  g_autofree char *got = g_strndup ((const char *) f->origin_got->data, f->origin_got->len);
+  guint n = 0;
+
+  for (const char *p = strstr (got, text); p != NULL; p = strstr (p + 1, text))
+    n++;
+  return n;
+}
+
+/* A kept connection that was dead is no answer, and another is tried; one that ends after a first word was not dead, and what changes
+ * something is not said twice. */
+static void
+test_kept_ends (Fixture *f, gconstpointer unused)
+{
+  static const struct
+  {
+    const char *method, *says;
+    guint times;
+  } cases[] = { { "GET", NULL, 3 }, { "GET", "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 2 }, { "POST", NULL, 2 } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *request = g_strdup_printf ("%s http://localhost:%u/buy HTTP/1.1\r\nHost: localhost:%u\r\n\r\n", cases[i].method, f->port, f->port);
+
+      g_byte_array_set_size (f->origin_got, 0);
+      f->origin_says = OK;
+      f->origin_closes = FALSE;
+      start_client (f, NULL);
+      g_autofree char *first = talk (f, request, "\r\n\r\nok", NULL);
+      g_assert_nonnull (strstr (first, "200 OK"));
+      f->origin_says = cases[i].says;
+      f->origin_closes = TRUE;
+      g_autofree char *second = talk (f, request, "Creel-Denied", NULL);
+      g_assert_nonnull (strstr (second, "Creel-Denied: upstream"));
+      g_assert_cmpuint (count (f, " /buy "), ==, cases[i].times);
+    }
+}
+
 static void
 test_many (Fixture *f, gconstpointer unused)
 {
@@ -420,6 +460,7 @@ main (int argc, char **argv)
   ADD ("/proxy/clock", test_clock);
   ADD ("/proxy/stopped", test_stopped);
   ADD ("/proxy/body", test_many);
+  ADD ("/proxy/kept-ends", test_kept_ends);
   ADD ("/proxy/model-runner", test_model_runner);
   ADD ("/proxy/model-runner-places", test_model_runner_places);
   ADD ("/proxy/model-runner-aliases", test_model_runner_aliases);
