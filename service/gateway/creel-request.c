@@ -189,8 +189,9 @@ add_query_methods (GPtrArray *methods, const char *target)
 
   for (char **parameter = parameters; parameter != NULL && *parameter != NULL; parameter++)
     {
-      char *value = strchr (*parameter, '=');
-      g_autofree char *name = g_uri_unescape_segment (*parameter, value, NULL);
+      char *value = strchr (*parameter, '='), *nul = strstr (*parameter, "%00");
+      /* to PHP a name ends at a NUL */
+      g_autofree char *name = g_uri_unescape_segment (*parameter, nul != NULL && nul < value ? nul : value, NULL);
 
       if (value == NULL || name == NULL || !is_method_parameter (name))
         continue;

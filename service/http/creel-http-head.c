@@ -80,11 +80,18 @@ name_is (const char *line, gsize size, const char *name)
   return size == strlen (name) && g_ascii_strncasecmp (line, name, size) == 0;
 }
 
+/* One of the bytes that are no letter and no digit is as good as another. */
+static int
+fold (char c)
+{
+  return g_ascii_isalnum (c) ? g_ascii_tolower (c) : '-';
+}
+
 gboolean
 creel_http_name_is_like (const char *name, gsize size, const char *other)
 {
   for (; size > 0 && *other != '\0'; name++, other++, size--)
-    if (g_ascii_tolower (*name == '_' ? '-' : *name) != g_ascii_tolower (*other == '_' ? '-' : *other))
+    if (fold (*name) != fold (*other))
       return FALSE;
   return size == 0 && *other == '\0';
 }

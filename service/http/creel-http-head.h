@@ -51,5 +51,6 @@ void creel_http_head_remove_hop_by_hop (CreelHttpHead *head);
 /* Appends the fields, each with CRLF, without the empty line. */
 void creel_http_head_format_fields (const CreelHttpHead *head, GString *text);
 gboolean creel_http_is_token (const char *text);
-/* TRUE when CGI and its heirs, to whom _ and - are one, may take the name (of size bytes) for the other. */
+/* TRUE when CGI and its heirs, to whom _ and - are one, and with some servers all that is no letter and no digit, may take the name (of
+ * size bytes) for the other. */
 gboolean creel_http_name_is_like (const char *name, gsize size, const char *other);
