@@ -52,7 +52,7 @@ struct _CreelExchange
   gboolean asks_models; /* is counted */
   gboolean barred;      /* by the model runner's own rules */
   const CreelRequestContext *context; /* the connection's, which outlives us */
-  GHashTable *approved; /* set of keys: the questions about this request that were answered with yes */
+  GHashTable *approved; /* set of keys: the questions about this request that were answered with yes; NULL: none */
   CreelWait *wait; /* for a person */
 };
 
@@ -563,6 +563,8 @@ on_person (const char *key, const char *reason, const char *message, gpointer us
       refuse (exchange, reason, message);
       return;
     }
+  if (exchange->approved == NULL)
+    exchange->approved = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_hash_table_add (exchange->approved, g_strdup (key));
   authorize (exchange); /* again: the policy may be another by now */
 }
@@ -623,7 +625,6 @@ creel_exchange_new (CreelProxy *proxy, CreelEndpoint *guest, CreelHttpHead *head
   exchange->guest = creel_endpoint_ref (guest);
   exchange->way = way;
   exchange->context = context;
-  exchange->approved = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   exchange->func = func;
   exchange->user_data = user_data;
   exchange->cancellable = g_cancellable_new ();
@@ -654,7 +655,7 @@ creel_exchange_free (CreelExchange *exchange)
     exchange->proxy->n_asking--;
   announce_end (exchange);
   g_clear_pointer (&exchange->wait, creel_wait_withdraw);
-  g_hash_table_unref (exchange->approved);
+  g_clear_pointer (&exchange->approved, g_hash_table_unref);
   creel_endpoint_set_func (exchange->guest, NULL, NULL);
   g_clear_pointer (&exchange->tunnel, creel_tunnel_free);
   g_clear_pointer (&exchange->messages, creel_websocket_free);

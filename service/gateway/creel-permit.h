@@ -9,7 +9,7 @@
 
 /* About what comes over a connection and is not looked into. */
 void creel_permit_decide (CreelProxy *proxy, const CreelRequestContext *context, CreelScheme scheme, CreelDecision *ret_decision);
-/* About a request; into request->decision. approved: set of the keys of the answers for it. */
+/* About a request; into request->decision. approved: set of the keys of the answers for it, or NULL. */
 void creel_permit_decide_request (CreelProxy *proxy, const CreelRequestContext *context, CreelRequest *request, GHashTable *approved);
 /* TRUE when the connection may carry some protocol. */
 gboolean creel_permit_is_open (CreelProxy *proxy, const CreelRequestContext *context);
