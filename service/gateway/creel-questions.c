@@ -253,13 +253,29 @@ creel_questions_list (CreelQuestions *questions)
   return g_variant_builder_end (&list);
 }
 
+/* The one about this. An answer for once to a request is none for a connection that carries any: they have a question each. */
+static Question *
+find (CreelQuestions *questions, const char *key, gboolean tunnel)
+{
+  for (guint i = 0; i < questions->list->len; i++)
+    {
+      Question *question = questions->list->pdata[i];
+
+      if (g_str_equal (question->key, key) && (question->path[0] == '\0') == tunnel)
+        return question;
+    }
+  return NULL;
+}
+
 gboolean
 creel_questions_answer (CreelQuestions *questions, guint64 id, const char *choice, const char *by, GError **error)
 {
   static const char *const choices[] = { "once", "run", "always", "deny", "deny-run", NULL };
   gboolean keeps = g_str_equal (choice, "run") || g_str_equal (choice, "deny-run");
   gboolean approved = !g_str_has_prefix (choice, "deny");
-  Question *question = NULL;
+  g_autofree char *key = NULL;
+  Question *question = NULL, *other;
+  gboolean tunnel;
 
   if (!g_strv_contains (choices, choice))
     {
@@ -282,7 +298,13 @@ creel_questions_answer (CreelQuestions *questions, guint64 id, const char *choic
     }
   if (keeps)
     g_hash_table_insert (questions->kept, g_strdup (question->key), g_strdup (choice));
+  key = g_strdup (question->key);
+  tunnel = question->path[0] == '\0';
   finish (question, choice, by, approved, approved ? NULL : CREEL_REASON_DECLINED, approved ? NULL : DECLINED);
+  /* what is kept is for both */
+  other = keeps || g_str_equal (choice, "always") ? find (questions, key, !tunnel) : NULL;
+  if (other != NULL)
+    finish (other, choice, by, approved, approved ? NULL : CREEL_REASON_DECLINED, approved ? NULL : DECLINED);
   return TRUE;
 }
 
@@ -323,7 +345,7 @@ creel_questions_ask (CreelQuestions *questions, const CreelQuery *query, CreelWa
                      const char **ret_reason, const char **ret_message)
 {
   g_autofree char *key = creel_query_make_key (query);
-  Question *question = NULL;
+  Question *question;
   CreelWait *wait;
 
   *ret_reason = CREEL_REASON_UNANSWERED;
@@ -336,9 +358,7 @@ creel_questions_ask (CreelQuestions *questions, const CreelQuery *query, CreelWa
     }
   if (!questions->attended)
     return NULL;
-  for (guint i = 0; question == NULL && i < questions->list->len; i++)
-    if (g_str_equal (((Question *) questions->list->pdata[i])->key, key))
-      question = questions->list->pdata[i];
+  question = find (questions, key, query->path == NULL);
   if (question == NULL && questions->list->len >= CREEL_QUESTIONS_MAX)
     {
       *ret_reason = CREEL_REASON_QUESTIONS;

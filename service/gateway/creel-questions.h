@@ -5,7 +5,8 @@
 #include "creel-policy.h"
 
 /* Requests that wait for a person. Where the policy says ask, a question stands in a list until it is answered, until its time
- * is up, or until nobody waits for it any more. Who asks the same joins the question that is there. One main context. */
+ * is up, or until nobody waits for it any more. Who asks the same joins the question that is there, but a tunnel joins no request.
+ * One main context. */
 typedef struct _CreelQuestions CreelQuestions;
 
 /* More questions at once are refused: nobody would read them. */

@@ -369,6 +369,47 @@ test_join (Fixture *f, gconstpointer unused)
   close (clients[1]);
 }
 
+/* A yes for a request opens no connection that carries any. */
+static void
+test_join_tunnel (Fixture *f, gconstpointer unused)
+{
+  static const char *const choices[] = { "once", "run", "deny-run" };
+
+  for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
+    {
+      gboolean once = g_str_equal (choices[i], "once"), yes = i < 2;
+      g_autoptr (GHashTable) kept = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, g_free);
+      g_autoptr (GVariant) list = NULL;
+      g_autoptr (GError) error = NULL;
+      int other;
+
+      creel_questions_set_kept (f->proxy->questions, kept);
+      f->client_fd = 0;
+      start_client (f, NULL);
+      other = f->client_fd;
+      send_text (f, "CONNECT localhost:PORT HTTP/1.1\r\n\r\n");
+      g_variant_unref (wait_for (f, 1));
+      f->client_fd = 0;
+      start_client (f, NULL);
+      send_text (f, GET);
+      list = wait_for (f, 2);
+      assert_text (list, "method", "CONNECT");
+      g_assert_true (creel_questions_answer (f->proxy->questions, get_id (list, 1), choices[i], "0", &error));
+      g_autofree char *got = talk (f, NULL, yes ? "\r\n\r\nok" : NULL, NULL);
+      g_assert_nonnull (strstr (got, yes ? "200 OK" : "declined"));
+      close (f->client_fd);
+      f->client_fd = other;
+      /* what holds for the run holds for both */
+      if (once)
+        answer (f, "deny");
+      wait_for_none (f);
+      g_autofree char *tunnel = talk (f, NULL, "\r\n\r\n", NULL);
+      g_assert_true (g_str_has_prefix (tunnel, yes && !once ? "HTTP/1.1 200 " : "HTTP/1.1 403 "));
+      close (f->client_fd);
+      f->client_fd = 0;
+    }
+}
+
 static void
 test_hang_up (Fixture *f, gconstpointer unused)
 {
@@ -609,6 +650,7 @@ main (int argc, char **argv)
   ADD ("timeout", test_timeout);
   ADD ("flood", test_flood);
   ADD ("join", test_join);
+  ADD ("join-tunnel", test_join_tunnel);
   ADD ("hang-up", test_hang_up);
   ADD ("unattended", test_unattended);
   ADD ("bad-answers", test_bad_answers);
