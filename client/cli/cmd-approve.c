@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "out-json.h"
@@ -189,6 +190,8 @@ ask (Cli *cli, const Row *row)
   const char *choice = NULL;
   char line[64];
 
+  /* a line that was typed before this is no answer to it */
+  tcflush (STDIN_FILENO, TCIFLUSH);
   fputs (safe, stdout);
   while (choice == NULL)
     {
