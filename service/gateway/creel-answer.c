@@ -6,7 +6,7 @@
 
 /* Decoders ask for their window when they have seen the first bytes, so it is counted before. */
 #define DECODERS_MEMORY ((gsize) 192 * 1024 * 1024)
-/* of bytes through decoders in one go, so that others get their turn */
+/* of bytes through decoders from one flush to the next, so that others get their turn */
 #define STEP_MAX (128 * 1024)
 
 struct _CreelAnswer
@@ -15,7 +15,7 @@ struct _CreelAnswer
   CreelScrub *scrub;
   CreelDecoder *decoder;
   GString *head; /* until it goes */
-  gsize *memory;
+  gsize *memory, work; /* work: left of STEP_MAX */
   CreelAnswerFunc func;
   gpointer user_data;
   guint wake;
@@ -30,6 +30,7 @@ creel_answer_new (CreelEndpoint *guest, CreelKeyForms *forms, gsize *memory, Cre
   answer->guest = creel_endpoint_ref (guest);
   answer->scrub = forms != NULL ? creel_scrub_new (forms) : NULL;
   answer->memory = memory;
+  answer->work = STEP_MAX;
   answer->func = func;
   answer->user_data = user_data;
   return answer;
@@ -174,22 +175,20 @@ on_wake (gpointer user_data)
 static void
 decode (CreelAnswer *answer)
 {
-  gsize work = STEP_MAX;
-
   while (answer->waiting && !answer->broken && creel_endpoint_has_room (answer->guest))
     {
       const guint8 *data;
       gssize size;
 
-      if (work == 0)
+      if (answer->work == 0)
         {
           if (answer->wake == 0)
             answer->wake = g_idle_add_full (G_PRIORITY_DEFAULT, on_wake, answer, NULL);
           return;
         }
-      size = creel_decoder_take (answer->decoder, &data, &work);
+      size = creel_decoder_take (answer->decoder, &data, &answer->work);
       answer->broken = size < 0;
-      answer->waiting = size > 0 || work == 0;
+      answer->waiting = size > 0 || answer->work == 0;
       if (size > 0)
         add_clean (answer, data, (gsize) size);
     }
@@ -220,6 +219,7 @@ creel_answer_write (CreelAnswer *answer, const guint8 *data, gsize size)
 void
 creel_answer_flush (CreelAnswer *answer)
 {
+  answer->work = STEP_MAX;
   if (answer->scrub != NULL && answer->head == NULL)
     write_clean (answer, NULL, 0, FALSE);
 }

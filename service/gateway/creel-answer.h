@@ -25,7 +25,8 @@ gboolean creel_answer_has_started (CreelAnswer *answer);
 /* Whether more of the body may be written; sends first what waits. */
 gboolean creel_answer_has_room (CreelAnswer *answer);
 void creel_answer_write (CreelAnswer *answer, const guint8 *data, gsize size);
-/* No more is there for now: small pieces wait for each other until then. */
+/* At the end of each step, when there is no more or no room: small pieces wait for each other until then, and what decoders may do
+ * in a step is used up. */
 void creel_answer_flush (CreelAnswer *answer);
 /* The body is over. FALSE when some of it still waits for room, or when it must be cut. */
 gboolean creel_answer_end (CreelAnswer *answer);
