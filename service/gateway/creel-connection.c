@@ -1,56 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "creel-connection.h"
+#include "creel-connection-private.h"
 
 #include <string.h>
 
 #include "creel-client-hello.h"
-#include "creel-exchange.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-permit.h"
 #include "creel-refusal.h"
-#include "creel-tls-stream.h"
-#include "creel-tunnel.h"
 
 #define HEAD_SECONDS 30
 #define IDLE_SECONDS (5 * 60)
 /* of a request or tunnel under way: a model may think long before it says its first word */
 #define QUIET_SECONDS (60 * 60)
 #define LINGER_SECONDS 2
-
-typedef enum
-{
-  STATE_HEAD,      /* waits for a request */
-  STATE_SNIFF,     /* waits for what tells the protocol */
-  STATE_HANDSHAKE, /* TLS with the guest */
-  STATE_ASK,       /* waits for a person */
-  STATE_WAIT,      /* for the journal or the internet, before a tunnel */
-  STATE_EXCHANGE,
-  STATE_TUNNEL,
-  STATE_LINGER, /* the last bytes are on their way; what still comes is thrown away */
-} State;
-
-struct _CreelConnection
-{
-  CreelProxy *proxy;
-  CreelEndpoint *guest;
-  CreelTlsStream *tls; /* of the guest's end, when there is one */
-  CreelWay way;
-  State state;
-  gint64 since; /* of the state */
-  CreelRequestContext context; /* owns its host and key; fixed_host NULL: the explicit proxy */
-  CreelScheme scheme;          /* of a tunnel, or of what waits for a person: unknown is a CONNECT without an answer yet */
-  gboolean asked;              /* about the tunnel, and the answer was yes */
-  CreelExchange *exchange;
-  CreelExchangeEnd end;
-  CreelTunnel *tunnel;
-  CreelWait *wait;
-  GCancellable *cancellable;
-  guint later;
-  guint64 number;
-  gint64 started;
-  gboolean fresh; /* nothing was read in this state yet */
-};
 
 static void step (CreelEndpoint *endpoint, gpointer user_data);
 
@@ -72,9 +35,8 @@ on_remove (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
-/* never from inside a step of something that it owns */
-static void
-end_connection (CreelConnection *connection)
+void
+creel_connection_end (CreelConnection *connection)
 {
   g_clear_pointer (&connection->wait, creel_wait_withdraw);
   creel_endpoint_set_func (connection->guest, NULL, NULL);
@@ -82,60 +44,13 @@ end_connection (CreelConnection *connection)
     connection->later = g_idle_add_full (G_PRIORITY_DEFAULT, on_remove, connection, NULL);
 }
 
-static void
-linger (CreelConnection *connection)
+void
+creel_connection_linger (CreelConnection *connection)
 {
   set_state (connection, STATE_LINGER);
   creel_endpoint_set_func (connection->guest, step, connection);
   creel_endpoint_shutdown (connection->guest);
   step (connection->guest, connection);
-}
-
-static void
-audit (CreelConnection *connection, const char *message_id, const char *method, const char *reason, const char *rule,
-       GAsyncReadyCallback callback)
-{
-  CreelRequestContext *context = &connection->context;
-
-  creel_audit_write_async (connection->proxy->audit,
-                           creel_exchange_audit_entry (connection->proxy, message_id, connection->number, connection->way,
-                                                       method, context->fixed_host, context->fixed_port, NULL, reason, rule),
-                           callback != NULL ? connection->cancellable : NULL, callback, connection);
-}
-
-/* A refusal outside of an exchange: of CONNECT (as HTTP) or of bytes that are no HTTP (just the end). */
-static void
-refuse_http (CreelConnection *connection, const char *reason, const char *method, const char *message)
-{
-  CreelRequestContext *context = &connection->context;
-  g_autoptr (GString) text = creel_refusal_format (reason, creel_refusal_get_status (reason),
-                                                   context->fixed_host != NULL ? creel_host_get_text (context->fixed_host) : NULL,
-                                                   context->fixed_port, method, message, FALSE);
-
-  connection->number = ++connection->proxy->next_request;
-  audit (connection, CREEL_MESSAGE_REQUEST, method, reason, NULL, NULL);
-  creel_endpoint_write (connection->guest, text->str, text->len);
-  linger (connection);
-}
-
-static void
-refuse_tls (CreelConnection *connection, const char *reason, const char *rule)
-{
-  /* TLS 1.2 record, alert, fatal: unrecognized_name for a wrong identity, else access_denied */
-  guint8 alert[] = { 21, 3, 3, 0, 2, 2, g_str_equal (reason, CREEL_REASON_IDENTITY) ? 112 : 49 };
-
-  connection->number = ++connection->proxy->next_request;
-  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", reason, rule, NULL);
-  creel_endpoint_write (connection->guest, alert, sizeof alert);
-  linger (connection);
-}
-
-static void
-refuse_raw (CreelConnection *connection, const char *reason, const char *rule)
-{
-  connection->number = ++connection->proxy->next_request;
-  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", reason, rule, NULL);
-  end_connection (connection);
 }
 
 static void
@@ -153,7 +68,7 @@ on_tunnel_end (gpointer user_data)
                                     creel_endpoint_get_bytes_written (connection->guest), connection->started);
       creel_audit_write_async (connection->proxy->audit, entry, NULL, NULL, NULL);
     }
-  end_connection (connection);
+  creel_connection_end (connection);
 }
 
 static void
@@ -169,9 +84,9 @@ on_tunnel_connected (GObject *source, GAsyncResult *result, gpointer user_data)
   if (upstream == NULL)
     {
       if (connection->scheme == CREEL_SCHEME_HTTPS)
-        refuse_tls (connection, got.reason, NULL);
+        creel_connection_refuse_tls (connection, got.reason, NULL);
       else
-        refuse_raw (connection, got.reason, NULL);
+        creel_connection_refuse_raw (connection, got.reason, NULL);
       return;
     }
   set_state (connection, STATE_TUNNEL);
@@ -188,7 +103,7 @@ on_tunnel_announced (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!creel_audit_write_finish (NULL, result, &error))
     {
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        end_connection (connection);
+        creel_connection_end (connection);
       return;
     }
   creel_upstream_open_async (connection->proxy->upstream, connection->proxy->policy, connection->context.fixed_host,
@@ -203,7 +118,7 @@ start_tunnel (CreelConnection *connection, CreelScheme scheme, const CreelDecisi
   connection->asked = decision->asked;
   connection->number = ++connection->proxy->next_request;
   connection->started = g_get_monotonic_time ();
-  audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", NULL, decision->rule, on_tunnel_announced);
+  creel_connection_audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", NULL, decision->rule, on_tunnel_announced);
 }
 
 static void
@@ -215,7 +130,7 @@ on_handshake (GObject *source, GAsyncResult *result, gpointer user_data)
   if (!creel_tls_stream_handshake_finish (CREEL_TLS_STREAM (source), result, &error))
     {
       if (!g_error_matches (error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-        end_connection (connection);
+        creel_connection_end (connection);
       return;
     }
   creel_endpoint_unref (connection->guest);
@@ -239,7 +154,7 @@ intercept (CreelConnection *connection)
   if (leaf == NULL)
     {
       g_warning ("No certificate for %s: %s", creel_host_get_text (connection->context.fixed_host), error->message);
-      refuse_tls (connection, CREEL_REASON_POLICY, NULL);
+      creel_connection_refuse_tls (connection, CREEL_REASON_POLICY, NULL);
       return;
     }
   set_state (connection, STATE_HANDSHAKE);
@@ -267,7 +182,7 @@ on_answer (const char *key, const char *reason, const char *message, gpointer us
   else if (key != NULL)
     accept_connect (connection);
   else
-    refuse_http (connection, reason, "CONNECT", message);
+    creel_connection_refuse_http (connection, reason, "CONNECT", message);
 }
 
 /* What follows in this connection waits for a person; the answer holds for all of it. */
@@ -300,7 +215,7 @@ try_tcp (CreelConnection *connection)
   if (decision.verdict == CREEL_VERDICT_ALLOW)
     start_tunnel (connection, CREEL_SCHEME_TCP, &decision);
   else if (decision.verdict == CREEL_VERDICT_ASK && connection->context.refused != NULL)
-    refuse_raw (connection, connection->context.refused, decision.rule);
+    creel_connection_refuse_raw (connection, connection->context.refused, decision.rule);
   else if (decision.verdict == CREEL_VERDICT_ASK)
     ask (connection, CREEL_SCHEME_TCP, &decision);
   else
@@ -324,7 +239,7 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
   /* it has no TLS, and nobody looks into a tunnel */
   if (creel_model_runner_is (context->fixed_host, context->fixed_port))
     {
-      refuse_tls (connection, CREEL_REASON_POLICY, NULL);
+      creel_connection_refuse_tls (connection, CREEL_REASON_POLICY, NULL);
       return;
     }
 
@@ -332,7 +247,7 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
    * a denied one, and must be one that could be looked at. An SNI never makes up for an address that no rule allows. */
   if (is_address ? hello->server_name != NULL && name == NULL : name == NULL || !creel_host_equal (name, context->fixed_host))
     {
-      refuse_tls (connection, CREEL_REASON_IDENTITY, NULL);
+      creel_connection_refuse_tls (connection, CREEL_REASON_IDENTITY, NULL);
       return;
     }
   if (is_address && name != NULL)
@@ -342,7 +257,7 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
       creel_policy_decide (connection->proxy->policy, CREEL_SCHEME_HTTPS, name, context->fixed_port, NULL, NULL, &inner);
       if (inner.verdict != CREEL_VERDICT_ALLOW && inner.rule != NULL)
         {
-          refuse_tls (connection, CREEL_REASON_IDENTITY, inner.rule);
+          creel_connection_refuse_tls (connection, CREEL_REASON_IDENTITY, inner.rule);
           return;
         }
     }
@@ -354,12 +269,12 @@ on_client_hello (CreelConnection *connection, const CreelClientHello *hello)
       else if (hello->http1 && !bypass && !is_address)
         intercept (connection);
       else
-        refuse_tls (connection, context->refused != NULL ? context->refused : decision.reason, decision.rule);
+        creel_connection_refuse_tls (connection, context->refused != NULL ? context->refused : decision.reason, decision.rule);
       return;
     }
   /* an encrypted inner hello could name anybody: only we may read on */
   if (bypass && (decision.needs_request || hello->has_ech))
-    refuse_tls (connection, CREEL_REASON_IDENTITY, decision.rule);
+    creel_connection_refuse_tls (connection, CREEL_REASON_IDENTITY, decision.rule);
   else if (!bypass && (decision.needs_request || hello->has_ech ||
                        creel_proxy_find_credential (connection->proxy, context->fixed_host, context->fixed_port, NULL) != NULL))
     intercept (connection);
@@ -377,7 +292,7 @@ sniff (CreelConnection *connection)
   if (size == 0)
     {
       if (creel_endpoint_at_eof (connection->guest))
-        end_connection (connection);
+        creel_connection_end (connection);
       return;
     }
   if (data[0] == 22)
@@ -389,12 +304,12 @@ sniff (CreelConnection *connection)
           return;
         case CREEL_HELLO_MORE:
           if (creel_endpoint_at_eof (connection->guest))
-            end_connection (connection);
+            creel_connection_end (connection);
           return;
         case CREEL_HELLO_BAD:
         default:
           if (!try_tcp (connection))
-            refuse_tls (connection, CREEL_REASON_MALFORMED, NULL);
+            creel_connection_refuse_tls (connection, CREEL_REASON_MALFORMED, NULL);
           return;
         }
     }
@@ -421,7 +336,7 @@ sniff (CreelConnection *connection)
         }
     }
   if (!try_tcp (connection))
-    refuse_raw (connection, CREEL_REASON_POLICY, NULL);
+    creel_connection_refuse_raw (connection, CREEL_REASON_POLICY, NULL);
 }
 
 /* The connection is for this host from now on; what follows is told apart by its first bytes. */
@@ -464,7 +379,7 @@ on_connect (CreelConnection *connection, CreelHttpHead *head)
 
   if (host == NULL || creel_http_head_get_framing (head, NULL, &kind, &length) != NULL || kind != CREEL_BODY_NONE)
     {
-      refuse_http (connection, CREEL_REASON_MALFORMED, "CONNECT", "CONNECT takes host:port and no body");
+      creel_connection_refuse_http (connection, CREEL_REASON_MALFORMED, "CONNECT", "CONNECT takes host:port and no body");
       return;
     }
   context->fixed_host = g_steal_pointer (&host);
@@ -476,7 +391,7 @@ on_connect (CreelConnection *connection, CreelHttpHead *head)
 
       if (named == NULL || header_port != port || !creel_host_equal (named, context->fixed_host))
         {
-          refuse_http (connection, CREEL_REASON_IDENTITY, "CONNECT", "CONNECT and the Host header name different hosts");
+          creel_connection_refuse_http (connection, CREEL_REASON_IDENTITY, "CONNECT", "CONNECT and the Host header name different hosts");
           return;
         }
     }
@@ -485,7 +400,7 @@ on_connect (CreelConnection *connection, CreelHttpHead *head)
     {
       g_autofree char *message = creel_refusal_explain_decision (&decision, connection->proxy->sandbox, context->fixed_host, port);
 
-      refuse_http (connection, decision.reason, "CONNECT", message);
+      creel_connection_refuse_http (connection, decision.reason, "CONNECT", message);
       return;
     }
   /* now, while a refusal can still be said in HTTP; but not when it depends on what comes whether there is anything to ask */
@@ -510,13 +425,13 @@ on_exchange_end_later (gpointer user_data)
       step (connection->guest, connection);
       break;
     case CREEL_EXCHANGE_CLOSE:
-      linger (connection);
+      creel_connection_linger (connection);
       break;
     case CREEL_EXCHANGE_ABORT:
     default:
       if (connection->tls != NULL)
         creel_tls_stream_cut (connection->tls);
-      end_connection (connection);
+      creel_connection_end (connection);
       break;
     }
   return G_SOURCE_REMOVE;
@@ -543,7 +458,7 @@ read_head (CreelConnection *connection)
   if (size == 0)
     {
       if (creel_endpoint_at_eof (connection->guest))
-        end_connection (connection);
+        creel_connection_end (connection);
       return;
     }
   if (connection->fresh)
@@ -556,10 +471,10 @@ read_head (CreelConnection *connection)
     {
     case CREEL_HEAD_MORE:
       if (creel_endpoint_at_eof (connection->guest))
-        end_connection (connection);
+        creel_connection_end (connection);
       return;
     case CREEL_HEAD_BAD:
-      refuse_http (connection, CREEL_REASON_MALFORMED, NULL, why);
+      creel_connection_refuse_http (connection, CREEL_REASON_MALFORMED, NULL, why);
       return;
     case CREEL_HEAD_DONE:
     default:
@@ -586,7 +501,7 @@ step (CreelEndpoint *endpoint, gpointer user_data)
     return;
   if (creel_endpoint_has_failed (connection->guest))
     {
-      end_connection (connection);
+      creel_connection_end (connection);
       return;
     }
   switch (connection->state)
@@ -601,12 +516,12 @@ step (CreelEndpoint *endpoint, gpointer user_data)
       creel_endpoint_peek (connection->guest, &size);
       creel_endpoint_consume (connection->guest, size);
       if (creel_endpoint_at_eof (connection->guest) && creel_endpoint_get_pending (connection->guest) == 0)
-        end_connection (connection);
+        creel_connection_end (connection);
       break;
     case STATE_ASK:
       /* who hung up does not wait for a person any more */
       if (creel_endpoint_at_eof (connection->guest))
-        end_connection (connection);
+        creel_connection_end (connection);
       break;
     default:
       break;
