@@ -138,7 +138,7 @@ cmd_network_check (Cli *cli, char **args)
   g_autoptr (CreelDBusSandbox) sandbox = NULL;
   g_autoptr (GVariant) decision = NULL;
   g_autoptr (GError) error = NULL;
-  const char *verdict = "deny", *rule = "", *origin = "", *reason = "";
+  const char *verdict = "deny", *rule = "", *origin = "", *reason = "", *pattern = "HOST";
   int status;
 
   if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 2, 2, &words, NULL, &status))
@@ -152,6 +152,7 @@ cmd_network_check (Cli *cli, char **args)
   g_variant_lookup (decision, "rule", "&s", &rule);
   g_variant_lookup (decision, "origin", "&s", &origin);
   g_variant_lookup (decision, "reason", "&s", &reason);
+  g_variant_lookup (decision, "pattern", "&s", &pattern);
   if (cli->json)
     {
       g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -175,7 +176,7 @@ cmd_network_check (Cli *cli, char **args)
       else if (g_str_equal (verdict, "ask"))
         g_string_append (line, ": the policy asks about what no rule names");
       else if (*reason == '\0' || g_str_equal (reason, "policy"))
-        g_string_append_printf (line, ": no rule allows it; allow it with: creel network proxy %s --allow-host HOST", words[0]);
+        g_string_append_printf (line, ": no rule allows it; allow it with: creel network proxy %s --allow-host %s", words[0], pattern);
       else
         g_string_append_printf (line, ": %s", reason);
       safe = out_printable (line->str, line->len, FALSE);

@@ -7,6 +7,7 @@
 #include "creel-call.h"
 #include "creel-conf.h"
 #include "creel-error.h"
+#include "creel-network-check.h"
 #include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
 
@@ -152,73 +153,6 @@ creel_network_apply (CreelDefinition *d, GVariant *changes, gboolean *ret_widens
     }
   *ret_widens = widens || get_default (d) > before;
   return TRUE;
-}
-
-/* "https://host/path", "host:port", "host". */
-static gboolean
-parse_target (const char *url, CreelScheme *ret_scheme, CreelHost **ret_host, guint16 *ret_port, char **ret_path, GError **error)
-{
-  const char *rest = url;
-  guint16 port = 443;
-  g_autofree char *authority = NULL;
-
-  *ret_scheme = CREEL_SCHEME_HTTPS;
-  if (g_str_has_prefix (url, "https://"))
-    rest += strlen ("https://");
-  else if (g_str_has_prefix (url, "http://"))
-    {
-      rest += strlen ("http://");
-      port = 80;
-      *ret_scheme = CREEL_SCHEME_HTTP;
-    }
-  else if (g_str_has_prefix (url, "tcp://"))
-    {
-      rest += strlen ("tcp://");
-      port = 0;
-      *ret_scheme = CREEL_SCHEME_TCP;
-    }
-  authority = g_strndup (rest, strcspn (rest, "/?#"));
-  *ret_host = creel_host_parse_authority (authority, -1, port, ret_port, error);
-  if (*ret_host == NULL)
-    return FALSE;
-  if (rest == url && *ret_port == 80)
-    *ret_scheme = CREEL_SCHEME_HTTP;
-  rest += strlen (authority);
-  if (*rest == '/')
-    {
-      g_autofree char *path = g_strndup (rest, strcspn (rest, "?#"));
-
-      *ret_path = creel_path_canonicalize (path, error);
-      if (*ret_path == NULL)
-        {
-          creel_host_unref (g_steal_pointer (ret_host));
-          return FALSE;
-        }
-    }
-  return TRUE;
-}
-
-GVariant *
-creel_network_check (const CreelDefinition *d, const char *url, const char *method, GError **error)
-{
-  g_auto (CreelDecision) decision = { 0 };
-  g_autoptr (CreelHost) host = NULL;
-  g_autofree char *path = NULL;
-  CreelScheme scheme;
-  guint16 port;
-  GVariantBuilder b;
-
-  if (!parse_target (url, &scheme, &host, &port, &path, error))
-    return NULL;
-  if (method[0] == '\0')
-    method = "GET";
-  creel_policy_decide (d->policy, scheme, host, port, method, path != NULL ? path : "/", &decision);
-  g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
-  g_variant_builder_add (&b, "{sv}", "verdict", g_variant_new_string (creel_verdict_get_name (decision.verdict)));
-  g_variant_builder_add (&b, "{sv}", "rule", g_variant_new_string (decision.rule != NULL ? decision.rule : ""));
-  g_variant_builder_add (&b, "{sv}", "origin", g_variant_new_string (decision.origin != NULL ? decision.origin : ""));
-  g_variant_builder_add (&b, "{sv}", "reason", g_variant_new_string (decision.reason != NULL ? decision.reason : ""));
-  return g_variant_builder_end (&b);
 }
 
 static void
@@ -376,7 +310,7 @@ handle_check_network (CreelCall *call)
   creel_sandbox_reload (sandbox);
   g_variant_get (call->parameters, "(&s&s)", &url, &method);
   definition = creel_sandbox_get_definition (sandbox, &error);
-  decision = definition != NULL ? creel_network_check (definition, url, method, &error) : NULL;
+  decision = definition != NULL ? creel_network_check (definition->policy, url, method, &error) : NULL;
   if (decision != NULL)
     creel_call_return (call, g_variant_new ("(@a{sv})", decision));
   else

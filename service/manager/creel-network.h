@@ -6,5 +6,3 @@
 /* Applies `changes` of SetNetwork to a definition; the result is checked. ret_widens: something may be reached, or
  * goes uninspected, that was not before. */
 gboolean creel_network_apply (CreelDefinition *definition, GVariant *changes, gboolean *ret_widens, GError **error);
-/* What a request would meet, as Sandbox.CheckNetwork's a{sv}; floating. */
-GVariant *creel_network_check (const CreelDefinition *definition, const char *url, const char *method, GError **error);

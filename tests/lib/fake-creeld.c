@@ -335,6 +335,7 @@ on_check_network (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, 
 
   g_variant_dict_init (&decision, NULL);
   g_variant_dict_insert (&decision, "verdict", "s", allowed ? "allow" : "deny");
+  g_variant_dict_insert (&decision, "pattern", "s", "evil.test:443");
   g_variant_dict_insert (&decision, "rule", "s", allowed ? "example.com" : "");
   g_variant_dict_insert (&decision, "origin", "s", allowed ? "50-definition.conf:7" : "");
   g_variant_dict_insert (&decision, "reason", "s", allowed ? "" : "policy");

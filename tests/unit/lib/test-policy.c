@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-archives.h"
+#include "creel-network-check.h"
 #include "creel-policy.h"
 
 #include <glib/gstdio.h>
+#include <string.h>
 
 /* rules: "+rule" allow, "-rule" deny, "?rule" ask, "~rule" approved, "!" at the start: default allow, "%": default ask; separated by | */
 static CreelPolicy *
@@ -457,6 +459,88 @@ test_files (void)
   g_rmdir (directory);
 }
 
+static void
+test_network_check (void)
+{
+  static const struct
+  {
+    const char *url, *method, *verdict, *rule; /* verdict NULL: not a URL; rule is then a part of the error */
+  } cases[] = {
+    { "https://a.example/x?y", "", "allow", "a.example" },
+    { "HTTPS://A.example:443", "POST", "allow", "a.example" },
+    { "a.example", "", "allow", "a.example" },
+    { "a.example:80", "", "allow", "a.example" },
+    { "http://a.example", "", "allow", "a.example" },
+    { "wss://a.example/socket", "", "allow", "a.example" },
+    { "ws://a.example/socket", "", "allow", "a.example" },
+    { "a.example:8443", "", "deny", "" },
+    { "b.example", "", "deny", "" },
+    { "https://c.example/in/file", "GET", "allow", "c.example GET /in/**" },
+    { "https://c.example/in/../out", "GET", "deny", "" },
+    { "https://c.example/in/file", "PUT", "deny", "" },
+    { "https://d.example/", "", "ask", "d.example" },
+    { "tcp://e.example:22", "", "allow", "tcp://e.example:22" },
+    { "e.example:22", "", "deny", "" },
+    { "", "", NULL, "no host" },
+    { "https:///x", "", NULL, "no host" },
+    { "ftp://a.example/", "", NULL, "scheme" },
+    { "https://me:sesame@a.example/", "", NULL, "name or password" },
+    { "tcp://a.example", "", NULL, "port" },
+    { "a.example:0", "", NULL, "port" },
+    { "a b", "", NULL, "host" },
+    { "https://a.example/", "get", NULL, "capitals" },
+    { "https://a.example/", "GET /x", NULL, "capitals" },
+  };
+  g_autoptr (CreelPolicy) policy = make ("+a.example|+c.example GET /in/**|?d.example|+tcp://e.example:22");
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GError) error = NULL;
+      g_autoptr (GVariant) decision = creel_network_check (policy, cases[i].url, cases[i].method, &error);
+      const char *verdict = "", *rule = "";
+
+      g_test_message ("%s %s", cases[i].url, cases[i].method);
+      if (cases[i].verdict == NULL)
+        {
+          g_assert_null (decision);
+          g_assert_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS);
+          g_assert_nonnull (strstr (error->message, cases[i].rule));
+          g_assert_null (strstr (error->message, "sesame"));
+          continue;
+        }
+      g_assert_no_error (error);
+      g_variant_ref_sink (decision);
+      g_assert_true (g_variant_lookup (decision, "verdict", "&s", &verdict) && g_variant_lookup (decision, "rule", "&s", &rule));
+      g_assert_cmpstr (verdict, ==, cases[i].verdict);
+      g_assert_cmpstr (rule, ==, cases[i].rule);
+    }
+}
+
+static void
+test_network_check_pattern (void)
+{
+  static const char *const cases[][2] = {
+    { "https://B.example/x", "b.example:443" },   { "http://b.example", "b.example:80" },      { "b.example:8443", "b.example:8443" },
+    { "https://[2001:DB8::1]/", "[2001:db8::1]:443" }, { "tcp://b.example:22", "tcp://b.example:22" }, { "localhost:99", "localhost:99" },
+  };
+  g_autoptr (CreelPolicy) policy = creel_policy_new (D);
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autoptr (GVariant) decision = g_variant_ref_sink (creel_network_check (policy, cases[i][0], "", NULL));
+      g_autoptr (CreelPolicy) opened = creel_policy_new (D);
+      g_autoptr (GVariant) again = NULL;
+      const char *text;
+
+      g_assert_true (g_variant_lookup (decision, "pattern", "&s", &text));
+      g_assert_cmpstr (text, ==, cases[i][1]);
+      creel_policy_take_rule (opened, creel_rule_parse (A, text, "test", NULL));
+      again = g_variant_ref_sink (creel_network_check (opened, cases[i][0], "", NULL));
+      g_assert_true (g_variant_lookup (again, "verdict", "&s", &text));
+      g_assert_cmpstr (text, ==, "allow");
+    }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -471,6 +555,8 @@ main (int argc, char **argv)
   g_test_add_func ("/policy/bad-rules", test_bad_rules);
   g_test_add_func ("/policy/path", test_path);
   g_test_add_func ("/policy/files", test_files);
+  g_test_add_func ("/policy/network-check", test_network_check);
+  g_test_add_func ("/policy/network-check-pattern", test_network_check_pattern);
   g_test_add_func ("/policy/archives", test_archives);
   return g_test_run ();
 }

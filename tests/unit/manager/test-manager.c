@@ -291,27 +291,6 @@ test_network_open (gpointer fixture, gconstpointer unused)
 }
 
 static void
-test_check_network (gpointer fixture, gconstpointer unused)
-{
-  g_autoptr (GError) error = NULL;
-  g_autoptr (CreelDefinition) d = creel_definition_parse ("box", "[X-Creel]\nOwner=1\nImage=shell\nAllow=a.example\n", -1, "t", &error);
-  g_autoptr (GVariant) yes = NULL;
-  g_autoptr (GVariant) no = NULL;
-  const char *verdict, *origin;
-
-  yes = g_variant_ref_sink (creel_network_check (d, "https://a.example/x?y", "", &error));
-  g_assert_no_error (error);
-  g_assert_true (g_variant_lookup (yes, "verdict", "&s", &verdict) && g_variant_lookup (yes, "origin", "&s", &origin));
-  g_assert_cmpstr (verdict, ==, "allow");
-  g_assert_cmpstr (origin, ==, "t:4");
-  no = g_variant_ref_sink (creel_network_check (d, "b.example", "", &error));
-  g_assert_true (g_variant_lookup (no, "verdict", "&s", &verdict));
-  g_assert_cmpstr (verdict, ==, "deny");
-  g_assert_null (creel_network_check (d, "https://u@a.example/", "", &error));
-  g_assert_nonnull (error);
-}
-
-static void
 test_store (gpointer fixture, gconstpointer unused)
 {
   g_autoptr (GError) error = NULL;
@@ -686,7 +665,6 @@ main (int argc, char **argv)
   g_test_add_vtable ("/manager/create", 0, NULL, setup, test_create, teardown);
   g_test_add_vtable ("/manager/network", 0, NULL, setup, test_network, teardown);
   g_test_add_vtable ("/manager/network-open", 0, NULL, setup, test_network_open, teardown);
-  g_test_add_vtable ("/manager/check-network", 0, NULL, setup, test_check_network, teardown);
   g_test_add_vtable ("/manager/store", 0, NULL, setup, test_store, teardown);
   g_test_add_vtable ("/manager/collect", 0, NULL, setup, test_collect, teardown);
   g_test_add_vtable ("/manager/images", 0, NULL, setup, test_images, teardown);

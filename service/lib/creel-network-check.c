@@ -12,9 +12,8 @@ take_scheme (const char **url, guint16 *ret_port)
     CreelScheme scheme;
     guint16 port;
   } schemes[] = {
-    { "https://", CREEL_SCHEME_HTTPS, 443 },
-    { "http://", CREEL_SCHEME_HTTP, 80 },
-    { "tcp://", CREEL_SCHEME_TCP, 0 },
+    { "https://", CREEL_SCHEME_HTTPS, 443 }, { "wss://", CREEL_SCHEME_HTTPS, 443 }, { "http://", CREEL_SCHEME_HTTP, 80 },
+    { "ws://", CREEL_SCHEME_HTTP, 80 },      { "tcp://", CREEL_SCHEME_TCP, 0 },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (schemes); i++)
@@ -28,17 +27,44 @@ take_scheme (const char **url, guint16 *ret_port)
   return CREEL_SCHEME_UNKNOWN;
 }
 
+static gboolean
+fail (GError **error, const char *what)
+{
+  g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "%s: write https://HOST/PATH, http://HOST/PATH, tcp://HOST:PORT, HOST:PORT or HOST", what);
+  return FALSE;
+}
+
+/* For what the parser of hosts would say something about hosts that is beside the point. A password is not repeated. */
+static gboolean
+check_form (const char *rest, gsize authority, CreelScheme scheme, GError **error)
+{
+  if (scheme == CREEL_SCHEME_UNKNOWN && g_str_has_prefix (rest + authority, "//"))
+    return fail (error, "This is not a scheme that can be checked");
+  if (authority == 0)
+    return fail (error, "There is no host in this");
+  if (memchr (rest, '@', authority) != NULL)
+    return fail (error, "A name or password before the host is not looked at");
+  return TRUE;
+}
+
 GVariant *
 creel_network_check (const CreelPolicy *policy, const char *url, const char *method, GError **error)
 {
   g_auto (CreelDecision) decision = { 0 };
   g_autoptr (CreelHost) host = NULL;
-  g_autofree char *path = NULL;
+  g_autofree char *path = NULL, *pattern = NULL;
   GVariantBuilder builder;
   guint16 port;
   CreelScheme scheme = take_scheme (&url, &port);
   gsize authority = strcspn (url, "/?#");
 
+  if (!check_form (url, authority, scheme, error))
+    return NULL;
+  if (method[strspn (method, G_CSET_A_2_Z G_CSET_DIGITS "-_")] != '\0')
+    {
+      g_set_error_literal (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS, "A method is one word in capitals, for example POST");
+      return NULL;
+    }
   host = creel_host_parse_authority (url, authority, port, &port, error);
   if (host == NULL)
     return NULL;
@@ -59,5 +85,7 @@ creel_network_check (const CreelPolicy *policy, const char *url, const char *met
   g_variant_builder_add (&builder, "{sv}", "rule", g_variant_new_string (decision.rule != NULL ? decision.rule : ""));
   g_variant_builder_add (&builder, "{sv}", "origin", g_variant_new_string (decision.origin != NULL ? decision.origin : ""));
   g_variant_builder_add (&builder, "{sv}", "reason", g_variant_new_string (decision.reason != NULL ? decision.reason : ""));
+  pattern = creel_host_format_authority (host, port);
+  g_variant_builder_add (&builder, "{sv}", "pattern", g_variant_new_take_string (g_strconcat (scheme == CREEL_SCHEME_TCP ? "tcp://" : "", pattern, NULL)));
   return g_variant_builder_end (&builder);
 }
