@@ -11,6 +11,7 @@ static void
 add_sandbox (JsonBuilder *builder, CreelDBusSandbox *sandbox)
 {
   GVariant *guest = creel_dbus_sandbox_get_guest (sandbox);
+  GVariant *limits = creel_dbus_sandbox_get_limits (sandbox);
 
   json_builder_begin_object (builder);
   out_json_string (builder, "name", creel_dbus_sandbox_get_name (sandbox));
@@ -36,6 +37,11 @@ add_sandbox (JsonBuilder *builder, CreelDBusSandbox *sandbox)
   out_json_strings (builder, "deny", creel_dbus_sandbox_get_deny (sandbox));
   out_json_strings (builder, "bypass", creel_dbus_sandbox_get_bypass (sandbox));
   out_json_strings (builder, "publish", creel_dbus_sandbox_get_publish (sandbox));
+  json_builder_set_member_name (builder, "limits");
+  json_builder_begin_object (builder);
+  if (limits != NULL)
+    out_json_vardict (builder, limits);
+  json_builder_end_object (builder);
   out_json_boolean (builder, "ephemeral", creel_dbus_sandbox_get_ephemeral (sandbox));
   out_json_integer (builder, "created", creel_dbus_sandbox_get_created (sandbox));
   json_builder_set_member_name (builder, "guest");
@@ -143,6 +149,23 @@ print_list (const char *label, const char *const *values)
     print_line (i == 0 ? label : "", values[i]);
 }
 
+/* "connections 1024, half-open 512, ..."; owned by the caller */
+static char *
+format_limits (GVariant *limits)
+{
+  GString *text = g_string_new (NULL);
+  GVariantIter iter;
+  const char *name;
+  GVariant *value;
+
+  if (limits != NULL)
+    g_variant_iter_init (&iter, limits);
+  while (limits != NULL && g_variant_iter_loop (&iter, "{&sv}", &name, &value))
+    if (g_variant_is_of_type (value, G_VARIANT_TYPE_UINT32))
+      g_string_append_printf (text, "%s%s %u", text->len > 0 ? ", " : "", name, g_variant_get_uint32 (value));
+  return g_string_free (text, FALSE);
+}
+
 static void
 print_sandbox (CreelDBusSandbox *sandbox)
 {
@@ -159,6 +182,7 @@ print_sandbox (CreelDBusSandbox *sandbox)
                                              creel_dbus_sandbox_get_preset (sandbox) != NULL && *creel_dbus_sandbox_get_preset (sandbox) != '\0' ? ", preset " : "",
                                              creel_dbus_sandbox_get_preset (sandbox) != NULL ? creel_dbus_sandbox_get_preset (sandbox) : "");
   GVariant *guest = creel_dbus_sandbox_get_guest (sandbox);
+  g_autofree char *at_most = format_limits (creel_dbus_sandbox_get_limits (sandbox));
   const char *text;
 
   print_line ("Name", creel_dbus_sandbox_get_name (sandbox));
@@ -181,6 +205,7 @@ print_sandbox (CreelDBusSandbox *sandbox)
   print_list ("  approved", creel_dbus_sandbox_get_approved (sandbox));
   print_list ("  deny", creel_dbus_sandbox_get_deny (sandbox));
   print_list ("  bypass", creel_dbus_sandbox_get_bypass (sandbox));
+  print_line ("  at most", at_most);
   print_list ("Ports", creel_dbus_sandbox_get_publish (sandbox));
   if (creel_dbus_sandbox_get_ephemeral (sandbox))
     print_line ("Ephemeral", "yes, removed when it stops");

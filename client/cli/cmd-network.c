@@ -271,7 +271,7 @@ print_request (GVariant *entry, gpointer user_data)
     { CREEL_FIELD_HOST, "host" },       { CREEL_FIELD_PORT, "port" },     { CREEL_FIELD_REQUEST_PATH, "path" },
     { CREEL_FIELD_RULE, "rule" },       { CREEL_FIELD_CREDENTIAL, "credential" }, { CREEL_FIELD_STATUS, "status" },
     { CREEL_FIELD_WAY, "way" },         { CREEL_FIELD_BYTES_IN, "bytes_in" }, { CREEL_FIELD_BYTES_OUT, "bytes_out" },
-    { CREEL_FIELD_SCRUBBED, "scrubbed" },
+    { CREEL_FIELD_SCRUBBED, "scrubbed" }, { CREEL_FIELD_COUNT, "count" },
   };
   Cli *cli = user_data;
   const char *values[G_N_ELEMENTS (fields)];
@@ -307,6 +307,8 @@ print_request (GVariant *entry, gpointer user_data)
         g_string_append_printf (line, " key %s", values[7]);
       if (values[6] != NULL && *values[6] != '\0')
         g_string_append_printf (line, " rule \"%s\"", values[6]);
+      if (values[13] != NULL && *values[13] != '\0')
+        g_string_append_printf (line, " %s times", values[13]);
       safe = out_printable (line->str, line->len, FALSE);
       puts (safe);
     }

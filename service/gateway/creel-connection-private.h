@@ -40,6 +40,8 @@ struct _CreelConnection
   guint64 number;
   gint64 started;
   gboolean fresh; /* nothing was read in this state yet */
+  gboolean turned_away;
+  GList half_open; /* its place in the proxy's queue; data NULL: it is not there */
 };
 
 /* Ends it from the main loop; never from inside a step of something that it owns. */
@@ -49,8 +51,9 @@ void creel_connection_linger (CreelConnection *connection);
 /* Writes an entry about what is asked for; callback NULL: nobody waits for it. */
 void creel_connection_audit (CreelConnection *connection, const char *message_id, const char *method, const char *reason,
                              const char *rule, GAsyncReadyCallback callback);
-/* Refusals outside of an exchange, each with its entry and the end: as HTTP (of CONNECT, and of what is no request), as an alert, or
- * with the end alone. method and rule may be NULL. */
+/* Refusals outside of an exchange, each with its entry and the end: as HTTP (of CONNECT, of what is no request, and of what is too
+ * much, which the limiter tells the journal of), as an alert, or with the end alone. method and rule may be NULL. */
 void creel_connection_refuse_http (CreelConnection *connection, const char *reason, const char *method, const char *message);
 void creel_connection_refuse_tls (CreelConnection *connection, const char *reason, const char *rule);
+void creel_connection_refuse_limit (CreelConnection *connection, CreelLimit limit, const char *method);
 void creel_connection_refuse_raw (CreelConnection *connection, const char *reason, const char *rule);

@@ -32,6 +32,18 @@ creel_connection_refuse_http (CreelConnection *connection, const char *reason, c
 }
 
 void
+creel_connection_refuse_limit (CreelConnection *connection, CreelLimit limit, const char *method)
+{
+  const CreelRequestContext *context = &connection->context;
+  g_autoptr (GString) text = creel_limiter_refuse (&connection->proxy->limiter, limit,
+                                                   context->fixed_host != NULL ? creel_host_get_text (context->fixed_host) : NULL,
+                                                   context->fixed_port, method);
+
+  creel_endpoint_write (connection->guest, text->str, text->len);
+  creel_connection_linger (connection);
+}
+
+void
 creel_connection_refuse_tls (CreelConnection *connection, const char *reason, const char *rule)
 {
   /* TLS 1.2 record, alert, fatal: unrecognized_name for a wrong identity, else access_denied */

@@ -18,8 +18,19 @@
 static void step (CreelEndpoint *endpoint, gpointer user_data);
 
 static void
+leave_half_open (CreelConnection *connection)
+{
+  if (connection->half_open.data == NULL)
+    return;
+  g_queue_unlink (&connection->proxy->half_open, &connection->half_open);
+  connection->half_open.data = NULL;
+}
+
+static void
 set_state (CreelConnection *connection, State state)
 {
+  if (state != STATE_HEAD && state != STATE_SNIFF && state != STATE_HANDSHAKE)
+    leave_half_open (connection);
   connection->state = state;
   connection->fresh = TRUE;
   connection->since = g_get_monotonic_time ();
@@ -453,6 +464,7 @@ read_head (CreelConnection *connection)
   g_autoptr (CreelHttpHead) head = NULL;
   gsize size, used;
   const guint8 *data = creel_endpoint_peek (connection->guest, &size);
+  const CreelHttpHeadMax max = creel_limiter_get_head_max (&connection->proxy->limiter);
   const char *why = NULL;
 
   if (size == 0)
@@ -467,7 +479,13 @@ read_head (CreelConnection *connection)
       connection->fresh = FALSE;
       connection->since = g_get_monotonic_time ();
     }
-  switch (creel_http_head_parse (data, size, TRUE, &head, &used, &why))
+  CreelHeadResult result = creel_http_head_parse_within (data, size, TRUE, &max, &head, &used, &why);
+  if (result != CREEL_HEAD_MORE && !creel_limiter_take_request (&connection->proxy->limiter, g_get_monotonic_time ()))
+    {
+      creel_connection_refuse_limit (connection, CREEL_LIMIT_REQUESTS, head != NULL ? head->method : NULL);
+      return;
+    }
+  switch (result)
     {
     case CREEL_HEAD_MORE:
       if (creel_endpoint_at_eof (connection->guest))
@@ -528,8 +546,8 @@ step (CreelEndpoint *endpoint, gpointer user_data)
     }
 }
 
-CreelConnection *
-creel_connection_new (CreelProxy *proxy, GIOStream *stream, CreelHost *target, guint16 port, CreelWay way)
+static CreelConnection *
+make (CreelProxy *proxy, GIOStream *stream, CreelWay way)
 {
   CreelConnection *connection = g_new0 (CreelConnection, 1);
 
@@ -538,6 +556,27 @@ creel_connection_new (CreelProxy *proxy, GIOStream *stream, CreelHost *target, g
   connection->way = way;
   connection->cancellable = g_cancellable_new ();
   g_hash_table_add (proxy->connections, connection);
+  return connection;
+}
+
+void
+creel_connection_turn_away (CreelProxy *proxy, GIOStream *stream, CreelLimit limit)
+{
+  CreelConnection *connection = make (proxy, stream, CREEL_WAY_PROXY);
+
+  connection->turned_away = TRUE;
+  proxy->n_turned_away++;
+  creel_endpoint_set_reading (connection->guest, TRUE);
+  creel_connection_refuse_limit (connection, limit, NULL);
+}
+
+CreelConnection *
+creel_connection_new (CreelProxy *proxy, GIOStream *stream, CreelHost *target, guint16 port, CreelWay way)
+{
+  CreelConnection *connection = make (proxy, stream, way);
+
+  connection->half_open.data = connection;
+  g_queue_push_tail_link (&proxy->half_open, &connection->half_open);
   if (target != NULL)
     {
       connection->context.fixed_host = creel_host_ref (target);
@@ -555,6 +594,9 @@ void
 creel_connection_free (CreelConnection *connection)
 {
   g_cancellable_cancel (connection->cancellable);
+  leave_half_open (connection);
+  if (connection->turned_away)
+    connection->proxy->n_turned_away--;
   g_clear_handle_id (&connection->later, g_source_remove);
   g_clear_pointer (&connection->wait, creel_wait_withdraw);
   g_clear_pointer (&connection->exchange, creel_exchange_free);
@@ -580,6 +622,12 @@ creel_connection_is_allowed (CreelConnection *connection)
   creel_permit_decide (connection->proxy, &connection->context, connection->scheme, &decision);
   /* what must be looked into now cannot stay a tunnel */
   return decision.verdict == CREEL_VERDICT_ALLOW && !decision.needs_request;
+}
+
+gint64
+creel_connection_get_since (CreelConnection *connection)
+{
+  return connection->since;
 }
 
 gboolean

@@ -291,7 +291,8 @@ read_response_head (CreelExchange *exchange)
       const guint8 *data = creel_endpoint_peek (exchange->upstream, &size);
       g_autoptr (CreelHttpHead) head = NULL;
       const char *why = NULL;
-      CreelHeadResult result = creel_http_head_parse (data, size, FALSE, &head, &used, &why);
+      const CreelHttpHeadMax max = creel_limiter_get_head_max (&exchange->proxy->limiter);
+      CreelHeadResult result = creel_http_head_parse_within (data, size, FALSE, &max, &head, &used, &why);
 
       if (result == CREEL_HEAD_BAD)
         {

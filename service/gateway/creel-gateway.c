@@ -14,7 +14,8 @@
 #include "creel-network-check.h"
 #include "creel-ports.h"
 
-#define STREAMS_MAX 1024
+/* more than the proxy takes: some linger, and some hear that there are too many */
+#define STREAMS_MAX (1024 + 256)
 #define PROXY_AUTHORITY "proxy:" G_STRINGIFY (CREEL_GUEST_PROXY_PORT)
 
 struct _CreelGateway
@@ -109,6 +110,7 @@ load (CreelGateway *self, GError **error)
   creel_proxy_set_parent (self->proxy, parent);
   creel_proxy_set_credentials (self->proxy, self->credentials, self->keepsake->placeholders);
   creel_questions_set_timeout (creel_proxy_get_questions (self->proxy), self->definition->ask_timeout * 1000);
+  creel_proxy_set_limits (self->proxy, &self->definition->limits);
   creel_proxy_set_policy (self->proxy, self->definition->policy, self->definition->bypass);
   creel_ports_set_published (self->ports, self->definition->publish);
   return TRUE;

@@ -3,6 +3,7 @@
 
 #include "creel-credential-store.h"
 #include "creel-http-head.h"
+#include "creel-limiter.h"
 #include "creel-proxy.h"
 #include "creel-upstream.h"
 
@@ -20,6 +21,9 @@ struct _CreelProxy
   CreelUpstream *upstream;
   CreelQuestions *questions;
   GHashTable *connections; /* set of CreelConnection */
+  GQueue half_open;        /* those without a whole first request, who came first at the head */
+  guint n_turned_away;     /* those that only hear that there are too many */
+  CreelLimiter limiter;
   guint tick;
   guint n_asking; /* requests to the model runner that are under way */
   gsize decoding; /* bytes that decoders of answers may take */

@@ -5,7 +5,10 @@
 #include "creel-inject.h"
 #include "creel-names.h"
 
-#define CONNECTIONS_MAX 1024
+/* beyond its limits, to say so */
+#define TURNED_AWAY_MAX 64
+/* who has not said what it wants for so long makes room for others */
+#define HALF_OPEN_USEC G_USEC_PER_SEC
 #define TICK_SECONDS 1
 
 G_DEFINE_TYPE (CreelProxy, creel_proxy, G_TYPE_OBJECT)
@@ -50,6 +53,7 @@ on_tick (gpointer user_data)
   while (g_hash_table_iter_next (&iter, &connection, NULL))
     if (!creel_connection_is_in_time (connection, now))
       g_hash_table_iter_remove (&iter);
+  creel_limiter_report (&self->limiter, self->audit, self->sandbox);
   if (g_hash_table_size (self->connections) > 0)
     return G_SOURCE_CONTINUE;
   self->tick = 0;
@@ -61,6 +65,8 @@ creel_proxy_init (CreelProxy *self)
 {
   self->connections = g_hash_table_new_full (NULL, NULL, (GDestroyNotify) creel_connection_free, NULL);
   self->bypass = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
+  g_queue_init (&self->half_open);
+  creel_limiter_init (&self->limiter);
   self->store = creel_credential_store_new ();
   self->upstream = creel_upstream_new (NULL);
 }
@@ -82,6 +88,12 @@ creel_proxy_set_trust_directory (CreelProxy *self, const char *path)
 {
   creel_upstream_free (self->upstream);
   self->upstream = creel_upstream_new (path);
+}
+
+void
+creel_proxy_set_limits (CreelProxy *self, const CreelLimits *limits)
+{
+  self->limiter.limits = *limits;
 }
 
 void
@@ -146,11 +158,35 @@ creel_proxy_get_questions (CreelProxy *self)
   return self->questions;
 }
 
+/* The limit that one more connection would break; CREEL_N_LIMITS: none. */
+static CreelLimit
+find_reached (CreelProxy *self, CreelWay way)
+{
+  const guint *max = self->limiter.limits.values;
+  gint64 now = g_get_monotonic_time ();
+  CreelConnection *first = g_queue_peek_head (&self->half_open);
+
+  if (creel_proxy_get_n_connections (self) - self->n_turned_away >= max[CREEL_LIMIT_CONNECTIONS])
+    return CREEL_LIMIT_CONNECTIONS;
+  if (self->half_open.length >= max[CREEL_LIMIT_HALF_OPEN])
+    {
+      if (creel_connection_get_since (first) > now - HALF_OPEN_USEC)
+        return CREEL_LIMIT_HALF_OPEN;
+      self->limiter.refused[CREEL_LIMIT_HALF_OPEN]++;
+      g_hash_table_remove (self->connections, first);
+    }
+  /* to the explicit proxy each request counts when it is there */
+  if (way == CREEL_WAY_TRANSPARENT && !creel_limiter_take_request (&self->limiter, now))
+    return CREEL_LIMIT_REQUESTS;
+  return CREEL_N_LIMITS;
+}
+
 void
 creel_proxy_accept (CreelProxy *self, GIOStream *stream, const char *authority, CreelWay way)
 {
   guint16 port = 0;
   g_autoptr (CreelHost) target = NULL;
+  CreelLimit reached;
 
   if (way == CREEL_WAY_TRANSPARENT)
     {
@@ -164,14 +200,19 @@ creel_proxy_accept (CreelProxy *self, GIOStream *stream, const char *authority, 
           return;
         }
     }
-  if (g_hash_table_size (self->connections) >= CONNECTIONS_MAX)
-    {
-      g_io_stream_close (stream, NULL, NULL);
-      return;
-    }
   if (self->tick == 0)
     self->tick = g_timeout_add_seconds (TICK_SECONDS, on_tick, self);
-  creel_connection_new (self, stream, target, port, way);
+  reached = find_reached (self, way);
+  if (reached == CREEL_N_LIMITS)
+    creel_connection_new (self, stream, target, port, way);
+  /* nobody knows yet whether the other way speaks HTTP */
+  else if (way == CREEL_WAY_PROXY && self->n_turned_away < TURNED_AWAY_MAX)
+    creel_connection_turn_away (self, stream, reached);
+  else
+    {
+      self->limiter.refused[reached]++;
+      g_io_stream_close (stream, NULL, NULL);
+    }
 }
 
 void

@@ -27,6 +27,9 @@ CreelProxy *creel_proxy_new (const char *sandbox, CreelCa *ca, CreelAudit *audit
  * bypass: HOST[:PORT] (port 443 by default), tunnelled and never intercepted; NULL for none. */
 void creel_proxy_set_policy (CreelProxy *proxy, CreelPolicy *policy, char **bypass);
 
+/* Counts for new connections and requests at once; until then, what a definition has that says nothing. */
+void creel_proxy_set_limits (CreelProxy *proxy, const CreelLimits *limits);
+
 /* The proxy by which the internet is reached; NULL: none. Its credential comes from the secret function. */
 void creel_proxy_set_parent (CreelProxy *proxy, CreelParentProxy *parent);
 

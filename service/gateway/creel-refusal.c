@@ -72,6 +72,7 @@ creel_refusal_format (const char *reason, guint status, const char *host, guint1
 {
   g_autoptr (GString) json = g_string_new ("{\"error\": \"denied\"");
   GString *text = g_string_new (NULL);
+  const char *retry = g_str_equal (reason, CREEL_REASON_LIMIT) ? "Retry-After: 1\r\n" : "";
 
   append_json (json, "reason", reason);
   append_json (json, "method", method);
@@ -82,8 +83,8 @@ creel_refusal_format (const char *reason, guint status, const char *host, guint1
   g_string_append (json, "}\n");
   g_string_printf (text,
                    "HTTP/1.1 %u %s\r\n" CREEL_DENIED_HEADER ": %s\r\nContent-Type: application/json\r\n"
-                   "Content-Length: %" G_GSIZE_FORMAT "\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s",
-                   status, status_text (status), reason, json->len, without_body ? "" : json->str);
+                   "Content-Length: %" G_GSIZE_FORMAT "\r\nCache-Control: no-store\r\n%sConnection: close\r\n\r\n%s",
+                   status, status_text (status), reason, json->len, retry, without_body ? "" : json->str);
   return text;
 }
 

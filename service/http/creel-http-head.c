@@ -105,7 +105,7 @@ is_framing_in_disguise (const char *line, gsize size)
 }
 
 static const char *
-scan_field (const char *line, gsize size, Count *count)
+scan_field (const char *line, gsize size, guint max, Count *count)
 {
   gsize name = 0;
 
@@ -129,7 +129,7 @@ scan_field (const char *line, gsize size, Count *count)
     count->encodings++;
   if (count->hosts > 1 || count->lengths > 1 || count->encodings > 1)
     return "Host, Content-Length or Transfer-Encoding twice";
-  return count->fields > CREEL_HTTP_FIELDS_MAX ? "too many header fields" : NULL;
+  return count->fields > max ? "too many header fields" : NULL;
 }
 
 static guint
@@ -191,9 +191,18 @@ CreelHeadResult
 creel_http_head_parse (const guint8 *data, gsize size, gboolean request, CreelHttpHead **ret_head, gsize *ret_size,
                        const char **ret_why)
 {
+  static const CreelHttpHeadMax max = { CREEL_HTTP_HEAD_MAX, CREEL_HTTP_FIELDS_MAX };
+
+  return creel_http_head_parse_within (data, size, request, &max, ret_head, ret_size, ret_why);
+}
+
+CreelHeadResult
+creel_http_head_parse_within (const guint8 *data, gsize size, gboolean request, const CreelHttpHeadMax *max,
+                              CreelHttpHead **ret_head, gsize *ret_size, const char **ret_why)
+{
   const char *text = (const char *) data;
-  const char *end = size > 0 ? memmem (text, MIN (size, CREEL_HTTP_HEAD_MAX), "\r\n\r\n", 4) : NULL;
-  gsize limit = end != NULL ? (gsize) (end - text) + 2 : MIN (size, CREEL_HTTP_HEAD_MAX);
+  const char *end = size > 0 ? memmem (text, MIN (size, max->size), "\r\n\r\n", 4) : NULL;
+  gsize limit = end != NULL ? (gsize) (end - text) + 2 : MIN (size, max->size);
   Count count = { 0 };
   gsize start = 0;
   const char *why = NULL;
@@ -217,14 +226,14 @@ creel_http_head_parse (const guint8 *data, gsize size, gboolean request, CreelHt
       else if (length == 1)
         why = NULL; /* the empty line */
       else
-        why = scan_field (line, length - 1, &count);
+        why = scan_field (line, length - 1, max->fields, &count);
       start += length + 1;
     }
   if (why == NULL && end == NULL)
     {
-      if (size < CREEL_HTTP_HEAD_MAX)
+      if (size < max->size)
         return CREEL_HEAD_MORE;
-      why = "the header is larger than 32 KiB";
+      why = "the header is too large";
     }
   if (why == NULL)
     why = build (text, (gsize) (end - text) + 4, request, &count, ret_head);

@@ -31,6 +31,15 @@ typedef enum
 CreelHeadResult creel_http_head_parse (const guint8 *data, gsize size, gboolean request, CreelHttpHead **ret_head,
                                        gsize *ret_size, const char **ret_why);
 
+/* The same with other bounds than CREEL_HTTP_HEAD_MAX bytes and CREEL_HTTP_FIELDS_MAX fields. */
+typedef struct
+{
+  gsize size;
+  guint fields;
+} CreelHttpHeadMax;
+CreelHeadResult creel_http_head_parse_within (const guint8 *data, gsize size, gboolean request, const CreelHttpHeadMax *max,
+                                              CreelHttpHead **ret_head, gsize *ret_size, const char **ret_why);
+
 typedef enum
 {
   CREEL_BODY_NONE,

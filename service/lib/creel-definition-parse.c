@@ -213,6 +213,18 @@ set_count (guint *ret, guint max, const char *value, GError **error)
 }
 
 static gboolean
+set_limit (CreelLimits *limits, CreelLimit limit, const char *value, GError **error)
+{
+  const CreelLimitInfo *info = &creel_limit_infos[limit];
+  guint64 number;
+
+  if (!(info->is_size ? creel_size_parse (value, &number, error) : parse_number (value, G_MAXUINT, &number, error)))
+    return FALSE;
+  limits->values[limit] = MIN (number, G_MAXUINT); /* which is out of range as well */
+  return TRUE;
+}
+
+static gboolean
 set_owner (CreelDefinitionReader *reader, const char *value, GError **error)
 {
   guint64 number;
@@ -240,6 +252,7 @@ static gboolean
 take (CreelDefinitionReader *reader, const char *key, const char *value, const char *origin, GError **error)
 {
   CreelDefinition *d = reader->definition;
+  CreelLimit limit = creel_limit_find (key);
 
   if (value[0] != '\0' && !creel_conf_value_is_safe (value))
     return fail (error, "The value is too long or has bytes that it may not have");
@@ -285,6 +298,8 @@ take (CreelDefinitionReader *reader, const char *key, const char *value, const c
     return set_count (&d->start_timeout, 24 * 3600, value, error);
   if (g_str_equal (key, "AskTimeoutSec"))
     return set_count (&d->ask_timeout, 24 * 3600, value, error);
+  if (limit != CREEL_N_LIMITS)
+    return set_limit (&d->limits, limit, value, error);
   if (g_str_equal (key, "Created"))
     return set_created (d, value, error);
   g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Unknown key \"%.64s\" in [%s]", key,

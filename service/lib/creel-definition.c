@@ -35,6 +35,7 @@ creel_definition_new (const char *name)
   d->disk = 20 * G_GUINT64_CONSTANT (1024) * 1024 * 1024;
   d->start_timeout = 90;
   d->ask_timeout = 60;
+  creel_limits_init (&d->limits);
   d->workspaces = g_ptr_array_new_with_free_func (workspace_free);
   d->own_credentials = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_credential_free);
   d->policy = creel_policy_new (CREEL_VERDICT_DENY);
@@ -314,6 +315,10 @@ creel_definition_format (const CreelDefinition *d)
   put_list (text, "Publish", d->publish);
   put_number (text, "StartTimeoutSec", d->start_timeout);
   put_number (text, "AskTimeoutSec", d->ask_timeout);
+  /* the others are left to what the site sets for all sandboxes */
+  for (guint i = 0; i < CREEL_N_LIMITS; i++)
+    if (d->limits.values[i] != creel_limit_infos[i].normal)
+      put_number (text, creel_limit_infos[i].key, d->limits.values[i]);
   put_number (text, "Created", d->created);
   for (guint i = 0; i < d->own_credentials->len; i++)
     {

@@ -4,6 +4,7 @@
 #include <gio/gio.h>
 #include <sys/types.h>
 
+#include "creel-limits.h"
 #include "creel-policy.h"
 #include "creel-publish.h"
 
@@ -60,6 +61,7 @@ typedef struct
   char **allow, **ask, **deny; /* the rules as texts, for editing */
   char **approved;         /* Approved=: as Allow=, and goes before Ask=: what was answered with "always" */
   guint ask_timeout;       /* AskTimeoutSec= seconds that a request waits for an answer, 1 to 1800; default 60 */
+  CreelLimits limits;      /* ConnectionsMax= and its like, see creel-limits.h */
   char **bypass;           /* Bypass=HOST[:PORT]: tunnelled, never intercepted */
   char **credentials;      /* Credential=NAME */
   char **publish;          /* Publish=[[IP:]HOST:]GUEST, as creel_publish_format() writes it */

@@ -78,6 +78,7 @@
 #define CREEL_FIELD_RULE "CREEL_RULE"
 #define CREEL_FIELD_CREDENTIAL "CREEL_CREDENTIAL"
 #define CREEL_FIELD_SCRUBBED "CREEL_SCRUBBED" /* how many times a key was hidden in the answer */
+#define CREEL_FIELD_COUNT "CREEL_COUNT"       /* of refusals that one entry tells of; without: one */
 #define CREEL_FIELD_OWNER "CREEL_OWNER" /* uid whose sandbox it is; of events "secret" */
 #define CREEL_FIELD_STATUS "CREEL_STATUS"
 #define CREEL_FIELD_BYTES_IN "CREEL_BYTES_IN"

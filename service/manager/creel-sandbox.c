@@ -134,7 +134,7 @@ creel_sandbox_get_properties (CreelSandbox *sandbox)
   g_autofree char *status = status_text (sandbox);
   GVariant *questions = sandbox->link != NULL ? creel_gateway_link_get_questions (sandbox->link) : NULL;
   GVariant *guest = sandbox->link != NULL ? creel_gateway_link_get_guest (sandbox->link) : NULL;
-  GVariantBuilder b;
+  GVariantBuilder b, limits;
 
   if (d == NULL)
     d = empty = creel_definition_new (sandbox->name);
@@ -171,6 +171,10 @@ creel_sandbox_get_properties (CreelSandbox *sandbox)
   put_list (&b, "Deny", d->deny);
   put_list (&b, "Bypass", d->bypass);
   put_list (&b, "Publish", d->publish);
+  g_variant_builder_init (&limits, G_VARIANT_TYPE ("a{sv}"));
+  for (guint i = 0; i < CREEL_N_LIMITS; i++)
+    g_variant_builder_add (&limits, "{sv}", creel_limit_infos[i].name, g_variant_new_uint32 (d->limits.values[i]));
+  g_variant_builder_add (&b, "{sv}", "Limits", g_variant_builder_end (&limits));
   g_variant_builder_add (&b, "{sv}", "Ephemeral", g_variant_new_boolean (d->ephemeral));
   g_variant_builder_add (&b, "{sv}", "Created", g_variant_new_int64 (d->created));
   g_variant_builder_add (&b, "{sv}", "Guest", guest != NULL ? guest : g_variant_new ("a{sv}", NULL));

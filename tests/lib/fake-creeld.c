@@ -413,7 +413,8 @@ add_sandbox (Fake *fake, const char *name, GVariant *options)
                 "environment", none, "command", command != NULL ? command : (const char **) shell, "credentials",
                 credentials != NULL ? credentials : (const char **) none, "policy", lookup (options, "policy", "deny"), "preset",
                 lookup (options, "preset", ""), "allow", allow != NULL ? allow : (const char **) none, "ask", none, "approved", none, "deny", none, "bypass",
-                none, "questions", g_variant_new ("aa{sv}", NULL), "publish", canonical, "ephemeral", ephemeral, "created", (gint64) 1700000000 * G_USEC_PER_SEC, "guest", g_variant_new ("a{sv}", NULL), NULL);
+                none, "questions", g_variant_new ("aa{sv}", NULL), "publish", canonical, "ephemeral", ephemeral, "created", (gint64) 1700000000 * G_USEC_PER_SEC, "guest", g_variant_new ("a{sv}", NULL),
+                "limits", g_variant_new_parsed ("{'connections': <uint32 1024>, 'half-open': <uint32 512>, 'requests-per-second': <uint32 1000>}"), NULL);
   g_signal_connect (sandbox, "handle-exec", G_CALLBACK (on_exec), fake);
   g_signal_connect (sandbox, "handle-capture", G_CALLBACK (on_capture), fake);
   g_signal_connect (sandbox, "handle-start", G_CALLBACK (on_start), fake);

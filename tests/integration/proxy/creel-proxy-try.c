@@ -21,6 +21,7 @@ static char *arg_parent, *arg_parent_key;
 static char *arg_format, *arg_parameter;
 static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent, *arg_environment;
 static char *arg_answer;
+static char **arg_limit;
 static int arg_port;
 
 static const GOptionEntry options[] = {
@@ -40,6 +41,7 @@ static const GOptionEntry options[] = {
   { "transparent", 0, 0, G_OPTION_ARG_STRING, &arg_transparent, "Take every connection as one to this", "HOST:PORT" },
   { "parent", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent, "File whose section [Network] names a proxy", "FILE" },
   { "parent-key", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent_key, "File with the secret of the credential \"parent\"; SIGUSR1 forgets what was read", "FILE" },
+  { "limit", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_limit, "Another limit than the defaults, which here are without one on the pace", "KEY=NUMBER" },
   { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
   { NULL },
 };
@@ -94,6 +96,26 @@ write_environment (void)
   creel_records_parse (records->data, records->len, add_variable, text);
   if (!g_file_set_contents (arg_environment, text->str, -1, &error))
     g_error ("%s", error->message);
+}
+
+static void
+set_limits (CreelProxy *proxy)
+{
+  CreelLimits limits;
+
+  creel_limits_init (&limits);
+  limits.values[CREEL_LIMIT_REQUESTS] = creel_limit_infos[CREEL_LIMIT_REQUESTS].most;
+  limits.values[CREEL_LIMIT_HALF_OPEN] = creel_limit_infos[CREEL_LIMIT_HALF_OPEN].most;
+  for (char **text = arg_limit; text != NULL && *text != NULL; text++)
+    {
+      g_auto (GStrv) words = g_strsplit (*text, "=", 2);
+      CreelLimit limit = creel_limit_find (words[0]);
+
+      if (limit == CREEL_N_LIMITS || words[1] == NULL)
+        g_error ("There is no limit %s", *text);
+      limits.values[limit] = (guint) g_ascii_strtoull (words[1], NULL, 10);
+    }
+  creel_proxy_set_limits (proxy, &limits);
 }
 
 static gboolean
@@ -221,6 +243,7 @@ main (int argc, char **argv)
   if (arg_parent != NULL && !creel_parent_proxy_load (arg_parent, &parent, &error))
     g_error ("%s", error->message);
   creel_proxy_set_parent (proxy, parent);
+  set_limits (proxy);
   creel_proxy_set_policy (proxy, policy, arg_bypass);
   creel_proxy_set_credentials (proxy, credentials, NULL);
   creel_proxy_set_secret_func (proxy, provide, NULL);

@@ -418,6 +418,7 @@ test_journal (void)
              "CREEL_VERDICT=allow|CREEL_HOST=127.0.0.1|CREEL_PORT=8080|CREEL_GUEST_PORT=80|CREEL_PEER=127.0.0.1:40000");
   add_entry (journal, "creel-gateway@box.service", QUESTION "CREEL_ANSWER=waits|CREEL_METHOD=CONNECT|CREEL_HOST=ask.test|CREEL_PORT=443|CREEL_RULE=*.test|CREEL_QUESTION=7");
   add_entry (journal, "creel-gateway@box.service", QUESTION "CREEL_ANSWER=run|CREEL_ANSWERED_BY=1000|CREEL_METHOD=CONNECT|CREEL_HOST=ask.test|CREEL_PORT=443|CREEL_QUESTION=7");
+  add_entry (journal, "creel-gateway@box.service", REQUEST "CREEL_VERDICT=deny|CREEL_REASON=limit|CREEL_RULE=RequestsPerSecMax=1000|CREEL_COUNT=301");
   /* another sandbox's, and a forgery by somebody who may write any field but those of journald */
   add_entry (journal, "creel-gateway@other.service", REQUEST "CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=other.test|CREEL_PORT=443");
   add_entry (journal, "user@1000.service", REQUEST "CREEL_SANDBOX=box|CREEL_VERDICT=allow|CREEL_METHOD=GET|CREEL_HOST=forged.test|CREEL_PORT=443");

@@ -123,7 +123,7 @@ test_round_trip (void)
   g_autoptr (CreelDefinition) a = parse (MINIMAL "Memory=1G\nWorkspace=/w a:ro\nEnvironment=A=\"q\" 'x' # no comment\n"
                                                  "Command=a '' 'it'\\''s' '$x'\nPolicy=allow\nPreset=open\n"
                                                  "Allow=example.com:8443 GET,POST /x/*\nAsk=*.example.org\nApproved=a.example.org:443\nDeny=10.0.0.0/8\n"
-                                                 "Bypass=pinned.example.com\nCredential=own\nPublish=[::]:8080:80\nStartTimeoutSec=7\nAskTimeoutSec=5\n"
+                                                 "Bypass=pinned.example.com\nCredential=own\nPublish=[::]:8080:80\nStartTimeoutSec=7\nAskTimeoutSec=5\nHalfOpenMax=20\nHeaderSizeMax=16K\n"
                                                  "[X-Creel-Credential own]\nHost=k.example.com:8443\nParameter=key\n",
                                          &error);
   g_autofree char *text = NULL;
@@ -137,6 +137,9 @@ test_round_trip (void)
   again = creel_definition_format (b);
   g_assert_cmpstr (text, ==, again);
   g_assert_cmpuint (b->ask_timeout, ==, 5);
+  g_assert_cmpuint (b->limits.values[CREEL_LIMIT_HALF_OPEN], ==, 20);
+  g_assert_cmpuint (b->limits.values[CREEL_LIMIT_HEADER], ==, 16384);
+  g_assert_cmpuint (b->limits.values[CREEL_LIMIT_CONNECTIONS], ==, 1024);
   g_assert_cmpstr (b->approved[0], ==, "a.example.org:443");
   g_assert_cmpuint (g_strv_length (b->allow), ==, 1);
   g_assert_cmpstr (b->command[1], ==, "");
@@ -178,6 +181,9 @@ test_bad (void)
     { MINIMAL "Approved=a b c\n", "test.conf:4" },
     { MINIMAL "AskTimeoutSec=0\n", "AskTimeoutSec=0" },
     { MINIMAL "AskTimeoutSec=3600\n", "AskTimeoutSec=3600" },
+    { MINIMAL "RequestsPerSecMax=many\n", "test.conf:4" },
+    { MINIMAL "ConnectionsMax=4294967312\n", "test.conf:4" },
+    { MINIMAL "HeaderSizeMax=4194312K\n", "HeaderSizeMax=4294967295" },
     { MINIMAL "Preset=locked\nPolicy=allow\n", "contradicts" },
     { MINIMAL "Credential=own\nBypass=k.example\n[X-Creel-Credential own]\nHost=k.example\nHeader=X\n", "contradicts" },
     { MINIMAL "Credential=a\nCredential=a\n", "twice" },
@@ -207,6 +213,45 @@ test_bad (void)
       g_assert_nonnull (strstr (error->message, bad[i].message));
       g_assert_nonnull (strstr (error->message, "test.conf"));
     }
+}
+
+/* Each limit takes its range and nothing beyond it; what a definition does not say is the site's to say, then the default. */
+static void
+test_limits (gpointer fixture, gconstpointer unused)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) plain = parse (MINIMAL, NULL);
+  g_autofree char *text = creel_definition_format (plain);
+  g_autoptr (CreelDefinition) d = NULL;
+
+  for (guint i = 0; i < CREEL_N_LIMITS; i++)
+    {
+      const CreelLimitInfo *info = &creel_limit_infos[i];
+      const gint64 tries[] = { 0, (gint64) info->least - 1, info->least, info->most, (gint64) info->most + 1 };
+
+      g_assert_cmpuint (plain->limits.values[i], ==, info->normal);
+      g_assert_null (strstr (text, info->key));
+      for (guint j = 0; j < G_N_ELEMENTS (tries); j++)
+        {
+          g_autofree char *line = g_strdup_printf (MINIMAL "%s=%" G_GINT64_FORMAT "\n", info->key, tries[j]);
+          g_autoptr (GError) local_error = NULL;
+          g_autoptr (CreelDefinition) parsed = parse (line, &local_error);
+
+          if (j == 2 || j == 3)
+            {
+              g_assert_no_error (local_error);
+              g_assert_cmpuint (parsed->limits.values[i], ==, tries[j]);
+              continue;
+            }
+          g_assert_error (local_error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
+          g_assert_nonnull (strstr (local_error->message, info->key));
+        }
+    }
+  write_file ("/etc/systemd/system/creel@box.service.d/50-definition.conf", text);
+  write_file ("/etc/systemd/system/creel@.service.d/10-site.conf", "[X-Creel]\nConnectionsMax=100\n");
+  d = creel_definition_load ("box", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (d->limits.values[CREEL_LIMIT_CONNECTIONS], ==, 100);
 }
 
 static void
@@ -479,6 +524,7 @@ main (int argc, char **argv)
   g_test_add_func ("/definition/round-trip", test_round_trip);
   g_test_add_func ("/definition/bad", test_bad);
   g_test_add_func ("/definition/continuation", test_continuation);
+  g_test_add_vtable ("/definition/limits", 0, NULL, setup, test_limits, teardown);
   g_test_add_vtable ("/definition/drop-ins", 0, NULL, setup, test_drop_ins, teardown);
   g_test_add_vtable ("/definition/publish-alone", 0, NULL, setup, test_publish_alone, teardown);
   g_test_add_vtable ("/definition/ceiling", 0, NULL, setup, test_ceiling, teardown);

@@ -36,6 +36,12 @@ creel_proxy_set_policy (CreelProxy *proxy, CreelPolicy *policy, char **bypass)
 }
 
 void
+creel_proxy_set_limits (CreelProxy *proxy, const CreelLimits *limits)
+{
+  stand_in.limits = *limits;
+}
+
+void
 creel_proxy_set_parent (CreelProxy *self, CreelParentProxy *parent)
 {
 }

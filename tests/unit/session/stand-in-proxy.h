@@ -7,6 +7,7 @@
 typedef struct
 {
   CreelPolicy *policy;
+  CreelLimits limits;
   GPtrArray *credentials;
   GHashTable *placeholders;
   CreelSecretFunc secret_func;

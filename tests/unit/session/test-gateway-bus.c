@@ -287,10 +287,12 @@ test_reload (GatewayFixture *f, gconstpointer data)
   before = g_variant_print (decision, FALSE);
   g_assert_nonnull (strstr (before, "'deny'"));
 
-  gateway_write_definition (f, DEFINITION);
+  g_assert_cmpuint (stand_in.limits.values[CREEL_LIMIT_HALF_OPEN], ==, 512);
+  gateway_write_definition (f, DEFINITION "HalfOpenMax=100\n");
   g_variant_unref (gateway_call_text (f->a, "Reload", "()", &error));
   g_assert_no_error (error);
   g_assert_nonnull (stand_in.policy);
+  g_assert_cmpuint (stand_in.limits.values[CREEL_LIMIT_HALF_OPEN], ==, 100);
 }
 
 static gboolean
