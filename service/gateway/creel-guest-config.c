@@ -14,6 +14,9 @@
 /* creel-init appends the sandbox's CA to the distribution's bundle */
 #define CA_BUNDLE "/etc/ssl/certs/ca-certificates.crt"
 #define CA_FILE CREEL_GUEST_RUNTIME_DIR "/ca.pem"
+/* every JVM reads this variable, wherever it lies and whenever it was installed */
+#define JAVA "JAVA_TOOL_OPTIONS="
+#define JAVA_TRUST "-Djavax.net.ssl.trustStore=" CREEL_GUEST_RUNTIME_DIR "/java-cacerts"
 
 static const char *const fixed_environment[] = {
   "HTTP_PROXY=" PROXY_URL,       "HTTPS_PROXY=" PROXY_URL,   "ALL_PROXY=" PROXY_URL,      "NO_PROXY=" NO_PROXY,
@@ -24,10 +27,28 @@ static const char *const fixed_environment[] = {
 };
 
 static void
-add_all (GByteArray *records, const char *key, const char *const *values)
+add_environment (GByteArray *records, char **variables, const char **ret_java)
 {
-  for (gsize i = 0; values != NULL && values[i] != NULL; i++)
-    creel_records_add (records, key, values[i]);
+  for (gsize i = 0; variables != NULL && variables[i] != NULL; i++)
+    if (g_str_has_prefix (variables[i], JAVA))
+      *ret_java = variables[i] + strlen (JAVA);
+    else
+      creel_records_add (records, "env", variables[i]);
+}
+
+/* Java takes the last of two options: ours before the image's, the definition's before ours. An empty variable is for Java one to tell of, so
+ * the definition's empty one means none. */
+static void
+add_java (GByteArray *records, const char *of_image, const char *of_definition)
+{
+  g_autofree char *variable = NULL;
+
+  if (of_definition == NULL)
+    variable = g_strjoin (NULL, JAVA, of_image != NULL ? of_image : "", of_image != NULL ? " " : "", JAVA_TRUST, NULL);
+  else if (*of_definition != '\0')
+    variable = g_strconcat (JAVA JAVA_TRUST " ", of_definition, NULL);
+  if (variable != NULL)
+    creel_records_add (records, "env", variable);
 }
 
 GByteArray *
@@ -38,6 +59,7 @@ creel_guest_config_build (const CreelDefinition *definition, const CreelImageCon
   g_autofree char *time = g_strdup_printf ("%" G_GINT64_FORMAT, now);
   g_autofree char *sandbox = g_strconcat ("CREEL_SANDBOX=", definition->name, NULL);
   const char *cwd = image != NULL && image->working_dir != NULL ? image->working_dir : "";
+  const char *image_java = NULL, *definition_java = NULL;
 
   creel_records_add (records, "hostname", definition->name);
   creel_records_add (records, "time", time);
@@ -54,12 +76,14 @@ creel_guest_config_build (const CreelDefinition *definition, const CreelImageCon
     }
 
   /* a later assignment of a variable wins, so the definition has the last word and the image the first */
-  add_all (records, "env", image != NULL ? (const char *const *) image->environment : NULL);
+  add_environment (records, image != NULL ? image->environment : NULL, &image_java);
   for (gsize i = 0; i < G_N_ELEMENTS (fixed_environment); i++)
     creel_records_add (records, "env", fixed_environment[i]);
   creel_records_add (records, "env", sandbox);
-  add_all (records, "env", placeholders);
-  add_all (records, "env", (const char *const *) definition->environment);
+  for (gsize i = 0; placeholders != NULL && placeholders[i] != NULL; i++)
+    creel_records_add (records, "env", placeholders[i]);
+  add_environment (records, definition->environment, &definition_java);
+  add_java (records, image_java, definition_java);
 
   creel_records_add (records, "user", image != NULL && image->user != NULL ? image->user : "");
   creel_records_add (records, "cwd", cwd);

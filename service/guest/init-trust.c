@@ -10,6 +10,8 @@
 #define BUNDLE_MAX (16 * 1024 * 1024)
 #define BEGIN_MARK "\n# creel: begin, made anew at each start\n"
 #define RUNTIME_PEM "/run/creel/ca.pem"
+/* JAVA_TOOL_OPTIONS names it */
+#define RUNTIME_JAVA "/run/creel/java-cacerts"
 /* update-ca-certificates(8) writes its bundle anew, without what we added, and then runs what is here */
 #define HOOKS "/etc/ca-certificates/update.d"
 #define HOOK \
@@ -87,6 +89,25 @@ make_bundle (void)
   return make_directories ("/etc/ssl/certs", 0755) == 0 && write_file (bundles[0], "", 0, 0644) == 0 && make_directories (HOOKS, 0755) == 0;
 }
 
+/* For Java, all that the first bundle has and ours. */
+static bool
+write_java_store (const char *pem)
+{
+  size_t length = 0, store_length;
+  char *text = NULL;
+  uint8_t *store;
+  bool done;
+
+  for (size_t i = 0; i < sizeof bundles / sizeof bundles[0] && text == NULL; i++)
+    text = read_file (bundles[i], BUNDLE_MAX, &length);
+  store = java_store_build (text, text == NULL ? 0 : trust_cut (text, length), pem, &store_length);
+  done = store != NULL && write_file (RUNTIME_JAVA TRUST_NEW, (const char *) store, store_length, 0644) == 0 &&
+         rename (RUNTIME_JAVA TRUST_NEW, RUNTIME_JAVA) == 0;
+  free (store);
+  free (text);
+  return done;
+}
+
 const char *
 trust_apply (const char *pem)
 {
@@ -104,6 +125,8 @@ trust_apply (const char *pem)
       if (realpath (bundles[i], real) != NULL && strlen (real) < 200 && !apply_to (real, pem))
         return snprintf (problem, sizeof problem, "cannot add to %s: %s", bundles[i], strerror (errno)), problem;
     }
+  if (!write_java_store (pem))
+    return snprintf (problem, sizeof problem, "cannot write " RUNTIME_JAVA ": %s", strerror (errno)), problem;
   if (access (HOOKS, F_OK) == 0 && write_own_file (HOOKS, "creel", HOOK, sizeof HOOK - 1, 0755) < 0)
     say ("cannot write " HOOKS "/creel: %s", strerror (errno));
   return NULL;

@@ -221,7 +221,7 @@ user_ensure (uid_t uid)
       int length = snprintf (line, sizeof line,
                              "Defaults env_keep += \"HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY http_proxy https_proxy all_proxy no_proxy\"\n"
                              "Defaults env_keep += \"NODE_USE_ENV_PROXY NODE_EXTRA_CA_CERTS SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE\"\n"
-                             "Defaults env_keep += \"GIT_SSL_CAINFO CARGO_HTTP_CAINFO CREEL_SANDBOX IS_SANDBOX\"\n"
+                             "Defaults env_keep += \"GIT_SSL_CAINFO CARGO_HTTP_CAINFO JAVA_TOOL_OPTIONS CREEL_SANDBOX IS_SANDBOX\"\n"
                              "%s ALL=(ALL:ALL) NOPASSWD: ALL\n", user.name);
 
       if (write_own_file ("/etc/sudoers.d", "creel", line, length, 0440) < 0)

@@ -124,7 +124,8 @@ void user_ensure (uid_t uid);
 
 /* -- init-trust.c -- */
 
-/* Puts the certificates into the image's bundles instead of those of the last time. NULL or what failed. */
+/* Puts the certificates into the image's bundles instead of those of the last time, and into a key store of Java beside them. NULL or what
+ * failed. */
 const char *trust_apply (const char *pem);
 /* What a bundle is called while it is written, appended to its name. */
 #define TRUST_NEW ".creel"
@@ -132,6 +133,11 @@ const char *trust_apply (const char *pem);
 size_t trust_cut (const char *text, size_t length);
 /* The bundles that are there, as paths relative to the root and without links. Returns how many; each is to be freed. */
 size_t trust_find_bundles (char **ret_paths, size_t max);
+
+/* -- init-java.c -- */
+
+/* The certificates of two PEM texts as a key store of Java (to be freed). What is no certificate is left out. NULL: memory is gone. */
+uint8_t *java_store_build (const char *text, size_t length, const char *pem, size_t *ret_length);
 
 /* -- init-session.c -- */
 

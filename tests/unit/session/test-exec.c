@@ -175,10 +175,53 @@ test_guest_config (void)
   g_assert_true (g_str_has_prefix (text, "hostname=box|time=5|owner-uid=1000|mount=share0:rw:/home/a/w|"
                                          "mount=share1:ro:/home/a/r:o|env=PATH=/bin|env=HTTP_PROXY=http://127.0.0.1:3128|"));
   g_assert_true (g_str_has_suffix (text, "|env=CREEL_SANDBOX=box|env=OPENAI_API_KEY=sk-creel-1|env=MINE=1|env=HTTP_PROXY=|"
+                                         "env=JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=/run/creel/java-cacerts|"
                                          "user=node|cwd=/home/a/w|ca=PEM|"));
   g_assert_cmpstr (command[0], ==, "e");
   g_assert_cmpstr (command[1], ==, "c");
   g_assert_cmpstr (shell[0], ==, "/bin/sh");
+}
+
+/* What a guest is told of Java's options; NULL: nothing. */
+static char *
+java_options (const char *of_image, const char *of_definition)
+{
+  g_autoptr (CreelDefinition) definition = creel_definition_new ("box");
+  CreelImageConfig image = { .environment = (char *[]){ (char *) of_image, NULL } };
+  g_autoptr (GByteArray) records = NULL;
+  g_autofree char *text = NULL;
+  g_auto (GStrv) parts = NULL;
+
+  if (of_definition != NULL)
+    {
+      g_strfreev (definition->environment);
+      definition->environment = g_strsplit (of_definition, "|", -1);
+    }
+  records = creel_guest_config_build (definition, &image, NULL, NULL, 5);
+  text = print_records (records);
+  parts = g_strsplit (text, "env=JAVA_TOOL_OPTIONS=", -1);
+  g_assert_cmpuint (g_strv_length (parts), <=, 2);
+  return parts[1] == NULL ? NULL : g_strndup (parts[1], strcspn (parts[1], "|"));
+}
+
+static void
+test_guest_java (void)
+{
+  static const struct
+  {
+    const char *image, *definition, *wanted;
+  } cases[] = {
+    { "JAVA_TOOL_OPTIONS=-Xmx1g -Xms1m", NULL, "-Xmx1g -Xms1m -Djavax.net.ssl.trustStore=/run/creel/java-cacerts" },
+    { "JAVA_TOOL_OPTIONS=-Xmx1g", "A=b|JAVA_TOOL_OPTIONS=-Xmx2g -Da=b", "-Djavax.net.ssl.trustStore=/run/creel/java-cacerts -Xmx2g -Da=b" },
+    { "JAVA_TOOL_OPTIONS=-Xmx1g", "JAVA_TOOL_OPTIONS=", NULL },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *got = java_options (cases[i].image, cases[i].definition);
+
+      g_assert_cmpstr (got, ==, cases[i].wanted);
+    }
 }
 
 static void
@@ -265,6 +308,7 @@ main (int argc, char **argv)
   g_test_add_func ("/text/clean", test_clean);
   g_test_add_func ("/records/parse", test_records);
   g_test_add_func ("/guest-config/build", test_guest_config);
+  g_test_add_func ("/guest-config/java", test_guest_java);
   g_test_add_func ("/guest-config/placeholder", test_placeholder);
   g_test_add_func ("/keepsake/round-trip", test_keepsake);
   g_test_add_func ("/keepsake/store", test_keepsake_store);
