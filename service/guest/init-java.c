@@ -7,8 +7,6 @@
 /* Java reads no PEM bundle. This writes the certificates of one as the oldest of its key stores, "JKS", which every version reads: all numbers
  * big-endian, each entry a trusted certificate. The digest at the end is looked at only by who gives a password, and nobody has to. */
 
-#define BEGIN "-----BEGIN CERTIFICATE-----"
-#define END "-----END CERTIFICATE-----"
 #define MAGIC 0xfeedfeed
 #define VERSION 2
 #define TRUSTED_CERTIFICATE 2
@@ -49,41 +47,6 @@ add_name (Store *store, const char *name)
   store->length += length;
 }
 
-static int
-base64_value (char c)
-{
-  static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  const char *digit = memchr (digits, c, sizeof digits - 1);
-
-  return digit == NULL ? -1 : (int) (digit - digits);
-}
-
-static bool
-is_space (char c)
-{
-  return c == '\n' || c == '\r' || c == ' ' || c == '\t';
-}
-
-/* Adds what base64 there is at text; returns where it ends. */
-static const char *
-add_base64 (Store *store, const char *text, const char *end)
-{
-  uint32_t bits = 0;
-  unsigned n_bits = 0;
-
-  for (; text < end && (is_space (*text) || base64_value (*text) >= 0); text++)
-    if (!is_space (*text))
-      {
-        bits = bits << 6 | (uint32_t) base64_value (*text);
-        n_bits += 6;
-        if (n_bits >= 8)
-          store->bytes[store->length++] = (uint8_t) (bits >> (n_bits -= 8));
-      }
-  while (text < end && (*text == '=' || is_space (*text)))
-    text++;
-  return text;
-}
-
 /* One that is not even the shell of a certificate would make Java refuse the whole store. */
 static bool
 is_sequence (const uint8_t *der, size_t length)
@@ -105,11 +68,11 @@ is_sequence (const uint8_t *der, size_t length)
 static void
 add_certificates (Store *store, const char *kind, const char *text, size_t length)
 {
-  const char *end = text + length;
+  PemBlock block = { .end = text };
 
-  while (text < end && (text = memmem (text, (size_t) (end - text), BEGIN, sizeof BEGIN - 1)) != NULL)
+  while (true)
     {
-      size_t before = store->length, start;
+      size_t before = store->length;
       char name[24];
 
       snprintf (name, sizeof name, "%s-%u", kind, store->n);
@@ -118,16 +81,18 @@ add_certificates (Store *store, const char *kind, const char *text, size_t lengt
       add_number (store, 0); /* since when: 64 bits */
       add_number (store, 0);
       add_name (store, "X.509");
-      start = store->length += 4;
-      text = add_base64 (store, text + sizeof BEGIN - 1, end);
-      if ((size_t) (end - text) < sizeof END - 1 || memcmp (text, END, sizeof END - 1) != 0 ||
-          !is_sequence (store->bytes + start, store->length - start))
+      store->length += 4;
+      if (!pem_next (&block, "CERTIFICATE", text + length, store->bytes + store->length))
         {
           store->length = before;
-          continue;
+          return;
         }
-      put_number (store->bytes + start - 4, (uint32_t) (store->length - start));
-      store->n++;
+      put_number (store->bytes + store->length - 4, (uint32_t) block.n_bytes);
+      store->length += block.n_bytes;
+      if (is_sequence (store->bytes + store->length - block.n_bytes, block.n_bytes))
+        store->n++;
+      else
+        store->length = before;
     }
 }
 

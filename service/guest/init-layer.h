@@ -15,6 +15,7 @@ typedef struct
   char **mounts; /* relative paths of what is mounted in the root: not the image's */
   size_t n_mounts;
   char *bundles[LAYER_BUNDLES_MAX]; /* relative paths of the certificate bundles that trust_apply() adds to, or NULL */
+  char *ca; /* the certificate that it added, PEM, or NULL */
 } LayerSource;
 
 /* Writes it to fd. Left out: /proc, /sys, /dev, /run, /tmp, mount points and the directories that only lead to them, what creel-init itself

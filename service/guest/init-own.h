@@ -13,7 +13,7 @@ typedef enum
 {
   OWN_NOT,
   OWN_FILE, /* made anew at each start */
-  OWN_TAIL, /* the gateway's certificate is at its end */
+  OWN_BUNDLE, /* the gateway's certificate is in it */
   OWN_LINE, /* a line for the user of sessions may be at its end */
 } OwnKind;
 

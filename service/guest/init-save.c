@@ -125,6 +125,7 @@ start_writer (void)
   mount_get_layers (&source.upper, &source.lower);
   source.mounts = mount_list (&source.n_mounts);
   trust_find_bundles (source.bundles, LAYER_BUNDLES_MAX);
+  source.ca = trust_read ();
   if (source.upper < 0 || source.mounts == NULL)
     problem = "the disk cannot be read";
   else if (pipe2 (fds, O_CLOEXEC) < 0)
@@ -152,6 +153,7 @@ start_writer (void)
   mount_free_list (source.mounts, source.n_mounts);
   for (size_t i = 0; i < LAYER_BUNDLES_MAX; i++)
     free (source.bundles[i]);
+  free (source.ca);
   return problem;
 }
 

@@ -18,6 +18,10 @@
   "#!/bin/sh\n" \
   "[ ! -s " RUNTIME_PEM " ] || { printf '%s' '" BEGIN_MARK "'; cat " RUNTIME_PEM "; } >> /etc/ssl/certs/ca-certificates.crt\n"
 
+/* What programs read by way of p11-kit (GnuTLS's, where a distribution wants it), and its own programs when they make bundles anew */
+#define ANCHOR "creel.pem"
+static const char *const anchors[] = { "/etc/pki/ca-trust/source/anchors", "/etc/pki/trust/anchors", "/etc/ca-certificates/trust-source/anchors" };
+
 static const char *const bundles[] = { "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
                                        "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem" };
 
@@ -46,9 +50,15 @@ trust_find_bundles (char **ret_paths, size_t max)
   return n;
 }
 
+char *
+trust_read (void)
+{
+  return read_file (RUNTIME_PEM, BUNDLE_MAX, NULL);
+}
+
 /* The gateway's certificate is another one after each start, so what an earlier one left is cut off first. */
 static bool
-apply_to (const char *path, const char *pem)
+apply_to (const char *path, const char *old_pem, const char *pem)
 {
   size_t length = 0;
   char *text = read_file (path, BUNDLE_MAX, &length);
@@ -59,7 +69,7 @@ apply_to (const char *path, const char *pem)
 
   if (text == NULL)
     return errno == ENOENT;
-  length = trust_cut (text, length);
+  length = pem_cut (text, trust_cut (text, length), old_pem);
   grown = realloc (text, length + sizeof BEGIN_MARK + pem_length);
   if (grown == NULL)
     return free (text), false;
@@ -89,6 +99,26 @@ make_bundle (void)
   return make_directories ("/etc/ssl/certs", 0755) == 0 && write_file (bundles[0], "", 0, 0644) == 0 && make_directories (HOOKS, 0755) == 0;
 }
 
+/* Returns what an earlier start left there, to be freed, or NULL. */
+static char *
+write_anchors (const char *pem)
+{
+  char *old_pem = NULL;
+
+  for (size_t i = 0; i < sizeof anchors / sizeof anchors[0]; i++)
+    if (access (anchors[i], F_OK) == 0)
+      {
+        char path[256];
+
+        snprintf (path, sizeof path, "%s/" ANCHOR, anchors[i]);
+        if (old_pem == NULL)
+          old_pem = read_file (path, BUNDLE_MAX, NULL);
+        if (write_own_file (anchors[i], ANCHOR, pem, strlen (pem), 0644) < 0)
+          say ("cannot write %s: %s", path, strerror (errno));
+      }
+  return old_pem;
+}
+
 /* For Java, all that the first bundle has and ours. */
 static bool
 write_java_store (const char *pem)
@@ -112,19 +142,25 @@ const char *
 trust_apply (const char *pem)
 {
   static char problem[256];
+  char *old_pem;
 
   if (write_file (RUNTIME_PEM, pem, strlen (pem), 0644) < 0)
     return snprintf (problem, sizeof problem, "cannot write " RUNTIME_PEM ": %s", strerror (errno)), problem;
   if (!has_bundle () && !make_bundle ())
     say ("cannot make %s: %s", bundles[0], strerror (errno));
+  old_pem = write_anchors (pem);
   for (size_t i = 0; i < sizeof bundles / sizeof bundles[0]; i++)
     {
       char real[4096];
 
       /* some are links to each other: the file behind is replaced, once */
-      if (realpath (bundles[i], real) != NULL && strlen (real) < 200 && !apply_to (real, pem))
-        return snprintf (problem, sizeof problem, "cannot add to %s: %s", bundles[i], strerror (errno)), problem;
+      if (realpath (bundles[i], real) != NULL && strlen (real) < 200 && !apply_to (real, old_pem != NULL ? old_pem : pem, pem))
+        {
+          snprintf (problem, sizeof problem, "cannot add to %s: %s", bundles[i], strerror (errno));
+          return free (old_pem), problem;
+        }
     }
+  free (old_pem);
   if (!write_java_store (pem))
     return snprintf (problem, sizeof problem, "cannot write " RUNTIME_JAVA ": %s", strerror (errno)), problem;
   if (access (HOOKS, F_OK) == 0 && write_own_file (HOOKS, "creel", HOOK, sizeof HOOK - 1, 0755) < 0)

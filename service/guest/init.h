@@ -131,8 +131,25 @@ const char *trust_apply (const char *pem);
 #define TRUST_NEW ".creel"
 /* How much of a bundle is not ours. */
 size_t trust_cut (const char *text, size_t length);
+/* The certificate that trust_apply() was given last, to be freed; NULL: none. */
+char *trust_read (void);
 /* The bundles that are there, as paths relative to the root and without links. Returns how many; each is to be freed. */
 size_t trust_find_bundles (char **ret_paths, size_t max);
+
+/* -- init-pem.c -- */
+
+typedef struct
+{
+  const char *begin; /* "-----BEGIN" */
+  const char *end;   /* behind "-----" */
+  size_t n_bytes;
+} PemBlock;
+
+/* The next block of that label after *block (at first only its end is set: where to begin) and before end, its bytes decoded to bytes, which has room
+ * for three quarters of the text. What is not base64 is passed over. False: there are no more. */
+bool pem_next (PemBlock *block, const char *label, const char *end, uint8_t *bytes);
+/* Takes out of text all that is the first certificate of pem, with the comment before it. Returns the new length. */
+size_t pem_cut (char *text, size_t length, const char *pem);
 
 /* -- init-java.c -- */
 

@@ -467,6 +467,51 @@ test_own (Fixture *f, gconstpointer unused)
   check_text (f, "etc/shadow", "root:$6$:1:0:::::\n");
 }
 
+#define PEM(label, base64) "-----BEGIN " label "-----\n" base64 "\n-----END " label "-----\n"
+#define CA PEM ("CERTIFICATE", "MAMCAQU=")
+#define OTHER "# other\n" PEM ("CERTIFICATE", "MAMCAQY=")
+#define EXTRACTED "etc/pki/ca-trust/extracted/"
+
+/* What p11-kit's programs make of our certificate among the anchors */
+static void
+test_own_anchors (Fixture *f, gconstpointer unused)
+{
+  f->source.ca = (char *) CA;
+  make_file (f->upper, "etc/pki/ca-trust/source/anchors/creel.pem", CA, 0644);
+  make_file (f->upper, "etc/pki/ca-trust/source/anchors/mine.pem", OTHER, 0644);
+  make_file (f->upper, "etc/ca-certificates/trust-source/anchors/creel.pem", CA, 0644);
+  make_dir (f->upper, "etc/pki/trust/anchors");
+  if (mknodat (f->upper, "etc/pki/trust/anchors/creel.pem", S_IFCHR, 0) < 0)
+    g_test_message ("cannot make a whiteout here");
+  /* in the middle and made anew, with another line length; at the end; first; alone */
+  make_file (f->lower, BUNDLE, OTHER "\n" OTHER, 0644);
+  make_file (f->upper, BUNDLE, OTHER "\n# Creel\n" PEM ("CERTIFICATE", "MAMC\nAQU=") "\n" OTHER MARK CA, 0644);
+  make_file (f->lower, EXTRACTED "pem/email.pem", OTHER, 0644);
+  make_file (f->upper, EXTRACTED "pem/email.pem", OTHER "\n# Creel\n" CA, 0644);
+  make_file (f->lower, EXTRACTED "pem/first.pem", OTHER, 0644);
+  make_file (f->upper, EXTRACTED "pem/first.pem", "# Creel\n" CA "\n" OTHER, 0644);
+  make_file (f->upper, EXTRACTED "pem/hash/Creel.pem", CA, 0644);
+  make_file (f->upper, EXTRACTED "pem/empty.pem", "", 0644);
+  make_file (f->upper, EXTRACTED "pem/changed.pem", OTHER CA OTHER, 0644);
+  make_file (f->upper, EXTRACTED "openssl/bundle.crt", OTHER "\n# Creel\n" PEM ("TRUSTED CERTIFICATE", "MAMCAQUwAA==") "\n" OTHER, 0644);
+  make_file (f->upper, EXTRACTED "java/cacerts", "store 0\3\2\1\5 digest", 0444);
+  make_file (f->upper, EXTRACTED "java/others", "store 0\3\2\1\6 digest", 0444);
+  save (f);
+  g_assert_false (has (f, "etc/pki/ca-trust/source/anchors/creel.pem"));
+  g_assert_true (has (f, "etc/pki/ca-trust/source/anchors/mine.pem"));
+  g_assert_false (has (f, "etc/ca-certificates/trust-source/anchors/creel.pem"));
+  g_assert_false (has (f, "etc/pki/trust/anchors/.wh.creel.pem"));
+  g_assert_false (has (f, BUNDLE));
+  g_assert_false (has (f, EXTRACTED "pem/email.pem"));
+  g_assert_false (has (f, EXTRACTED "pem/first.pem"));
+  g_assert_false (has (f, EXTRACTED "pem/hash/Creel.pem"));
+  check_text (f, EXTRACTED "pem/empty.pem", "");
+  check_text (f, EXTRACTED "pem/changed.pem", OTHER OTHER);
+  check_text (f, EXTRACTED "openssl/bundle.crt", OTHER "\n" OTHER);
+  g_assert_false (has (f, EXTRACTED "java/cacerts"));
+  g_assert_true (has (f, EXTRACTED "java/others"));
+}
+
 static void
 test_own_changed (Fixture *f, gconstpointer unused)
 {
@@ -560,6 +605,7 @@ main (int argc, char **argv)
   ADD (attributes);
   ADD (mounts);
   ADD (own);
+  ADD (own_anchors);
   ADD (own_changed);
   ADD (own_bundle);
   ADD (broken_pipe);
