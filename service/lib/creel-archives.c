@@ -8,6 +8,20 @@
 
 #define FILE_MAX_BYTES (1024 * 1024)
 
+/* What a program reads in a file of its configuration, and where it goes when that says nothing. */
+typedef struct
+{
+  const char *file, *section, *key, *name; /* name: of the variable that says the same */
+  gboolean urls;
+  const char *defaults[2];
+} Setting;
+static const Setting settings[] = {
+  { "/etc/npmrc", "", "registry", "NPM_CONFIG_REGISTRY", TRUE, { "https://registry.npmjs.org" } },
+  { "/etc/pip.conf", "[global]", "index-url", "PIP_INDEX_URL", TRUE, { "https://pypi.org", "https://files.pythonhosted.org" } },
+  { "/etc/pip.conf", "[global]", "extra-index-url", "PIP_EXTRA_INDEX_URL", TRUE, { NULL } },
+  { "/etc/pip.conf", "[global]", "trusted-host", "PIP_TRUSTED_HOST", FALSE, { NULL } },
+};
+
 static void
 add_url (CreelPolicy *policy, const char *url, const char *origin)
 {
@@ -58,6 +72,43 @@ add_file (CreelPolicy *policy, const char *path)
     }
 }
 
+/* FALSE when the file cannot be read; one that is not there says nothing. */
+static gboolean
+read_setting (const Setting *setting, char **ret_value)
+{
+  g_autofree char *path = creel_root_path (setting->file);
+  g_autofree char *section = g_strdup ("");
+  g_autofree char *text = NULL;
+  g_autoptr (GError) error = NULL;
+  g_auto (GStrv) lines = NULL;
+  gsize length;
+
+  if (!g_file_get_contents (path, &text, &length, &error))
+    return g_error_matches (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
+  if (length > FILE_MAX_BYTES || !g_utf8_validate (text, -1, NULL))
+    return FALSE;
+  lines = g_strsplit (text, "\n", -1);
+  for (char **line = lines; *line != NULL; line++)
+    {
+      char *equals = strchr (*line, '=');
+
+      g_strstrip (*line);
+      if (**line == '[')
+        {
+          g_free (section);
+          section = g_strdup (*line);
+        }
+      if (**line == '#' || **line == ';' || **line == '[' || equals == NULL || !g_str_equal (section, setting->section))
+        continue;
+      *equals = '\0';
+      if (g_ascii_strcasecmp (g_strchomp (*line), setting->key) != 0)
+        continue;
+      g_free (*ret_value);
+      *ret_value = g_strdup (g_strstrip (equals + 1));
+    }
+  return TRUE;
+}
+
 void
 creel_archives_add_rules (CreelPolicy *policy)
 {
@@ -71,6 +122,14 @@ creel_archives_add_rules (CreelPolicy *policy)
       g_autofree char *path = creel_root_path (files[i]);
 
       add_file (policy, path);
+    }
+  for (gsize i = 0; i < G_N_ELEMENTS (settings); i++)
+    {
+      g_autofree char *value = NULL;
+
+      if (read_setting (&settings[i], &value) && value == NULL)
+        for (gsize j = 0; j < G_N_ELEMENTS (settings[i].defaults) && settings[i].defaults[j] != NULL; j++)
+          add_url (policy, settings[i].defaults[j], "the program's default");
     }
   while (dir != NULL && (name = g_dir_read_name (dir)) != NULL)
     {
@@ -129,50 +188,14 @@ add_variable (GStrvBuilder *environment, const char *name, const char *value, gb
 char **
 creel_archives_environment (void)
 {
-  static const struct
-  {
-    const char *file, *section, *key, *name;
-    gboolean urls;
-  } variables[] = {
-    { "/etc/npmrc", "", "registry", "NPM_CONFIG_REGISTRY", TRUE },
-    { "/etc/pip.conf", "[global]", "index-url", "PIP_INDEX_URL", TRUE },
-    { "/etc/pip.conf", "[global]", "extra-index-url", "PIP_EXTRA_INDEX_URL", TRUE },
-    { "/etc/pip.conf", "[global]", "trusted-host", "PIP_TRUSTED_HOST", FALSE },
-  };
   g_autoptr (GStrvBuilder) environment = g_strv_builder_new ();
 
-  for (gsize i = 0; i < G_N_ELEMENTS (variables); i++)
+  for (gsize i = 0; i < G_N_ELEMENTS (settings); i++)
     {
-      g_autofree char *path = creel_root_path (variables[i].file);
-      g_autofree char *section = g_strdup ("");
       g_autofree char *value = NULL;
-      g_autofree char *text = NULL;
-      g_auto (GStrv) lines = NULL;
-      gsize length;
 
-      if (!g_file_get_contents (path, &text, &length, NULL) || length > FILE_MAX_BYTES || !g_utf8_validate (text, -1, NULL))
-        continue;
-      lines = g_strsplit (text, "\n", -1);
-      for (char **line = lines; *line != NULL; line++)
-        {
-          char *equals = strchr (*line, '=');
-
-          g_strstrip (*line);
-          if (**line == '[')
-            {
-              g_free (section);
-              section = g_strdup (*line);
-            }
-          if (**line == '#' || **line == ';' || **line == '[' || equals == NULL || !g_str_equal (section, variables[i].section))
-            continue;
-          *equals = '\0';
-          if (g_ascii_strcasecmp (g_strchomp (*line), variables[i].key) != 0)
-            continue;
-          g_free (value);
-          value = g_strdup (g_strstrip (equals + 1));
-        }
-      if (value != NULL)
-        add_variable (environment, variables[i].name, value, variables[i].urls);
+      if (read_setting (&settings[i], &value) && value != NULL)
+        add_variable (environment, settings[i].name, value, settings[i].urls);
     }
   return g_strv_builder_end (environment);
 }

@@ -376,6 +376,27 @@ test_path (void)
     }
 }
 
+static CreelVerdict
+ask_archive (CreelPolicy *policy, const char *name, guint16 port, const char *method)
+{
+  g_autoptr (CreelHost) host = creel_host_parse (name, -1, NULL);
+  g_auto (CreelDecision) decision = { 0 };
+
+  creel_policy_decide (policy, CREEL_SCHEME_UNKNOWN, host, port, method, "/", &decision);
+  return decision.verdict;
+}
+
+static void
+write_archive_file (const char *folder, const char *name, const char *text)
+{
+  g_autofree char *path = g_build_filename (folder, name, NULL);
+
+  if (text != NULL && g_str_equal (text, "/"))
+    g_assert_cmpint (g_mkdir (path, 0700), ==, 0);
+  else if (text != NULL)
+    g_assert_true (g_file_set_contents (path, text, -1, NULL));
+}
+
 static void
 test_archives (void)
 {
@@ -409,12 +430,46 @@ test_archives (void)
   g_unsetenv ("CREEL_ROOT");
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
-      g_autoptr (CreelHost) host = creel_host_parse (cases[i].host, -1, NULL);
-      g_auto (CreelDecision) decision = { 0 };
-
       g_test_message ("%s", cases[i].host);
-      creel_policy_decide (policy, CREEL_SCHEME_UNKNOWN, host, cases[i].port, cases[i].method, "/", &decision);
-      g_assert_cmpint (decision.verdict, ==, cases[i].verdict);
+      g_assert_cmpint (ask_archive (policy, cases[i].host, cases[i].port, cases[i].method), ==, cases[i].verdict);
+    }
+}
+
+/* Where npm and pip go when nobody told them; not when somebody did, or when that cannot be read. */
+static void
+test_archives_default (void)
+{
+  static const struct
+  {
+    const char *npmrc, *pip; /* NULL: none; "/": cannot be read */
+    CreelVerdict npm, pypi;
+  } cases[] = {
+    { NULL, NULL, A, A },
+    { "fund=false\n", "[global]\ntimeout = 60\n", A, A },
+    { "registry=https://npm.example/\n", NULL, D, A },
+    { NULL, "[global]\nindex-url = https://pip.example/simple\n", A, D },
+    { "/", "/", D, D },
+    { "registry=\xff", "\xff", D, D },
+  };
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *root = g_dir_make_tmp ("creel-archives-XXXXXX", NULL);
+      g_autofree char *etc = g_build_filename (root, "etc", NULL);
+      g_autoptr (CreelPolicy) policy = creel_policy_new (D);
+
+      g_assert_cmpint (g_mkdir (etc, 0700), ==, 0);
+      write_archive_file (etc, "npmrc", cases[i].npmrc);
+      write_archive_file (etc, "pip.conf", cases[i].pip);
+      g_setenv ("CREEL_ROOT", root, TRUE);
+      creel_archives_add_rules (policy);
+      g_unsetenv ("CREEL_ROOT");
+      g_test_message ("%" G_GSIZE_FORMAT, i);
+      g_assert_cmpint (ask_archive (policy, "registry.npmjs.org", 443, "GET"), ==, cases[i].npm);
+      g_assert_cmpint (ask_archive (policy, "registry.npmjs.org", 443, "PUT"), ==, D);
+      g_assert_cmpint (ask_archive (policy, "pypi.org", 443, "GET"), ==, cases[i].pypi);
+      g_assert_cmpint (ask_archive (policy, "files.pythonhosted.org", 443, "HEAD"), ==, cases[i].pypi);
+      g_assert_cmpint (ask_archive (policy, "pypi.org", 443, "POST"), ==, D);
     }
 }
 
@@ -558,5 +613,6 @@ main (int argc, char **argv)
   g_test_add_func ("/policy/network-check", test_network_check);
   g_test_add_func ("/policy/network-check-pattern", test_network_check_pattern);
   g_test_add_func ("/policy/archives", test_archives);
+  g_test_add_func ("/policy/archives-default", test_archives_default);
   return g_test_run ();
 }
