@@ -15,6 +15,7 @@ typedef struct
   gboolean readable;   /* the channel has bytes for us, as far as we know */
   gboolean in_end;     /* the peer ended */
   gboolean in_closed, out_closed;
+  gboolean broken;     /* out is to end with a reset */
   GByteArray *out;     /* not yet pulled; NULL when empty, so that an idle stream costs nothing */
   gsize out_start;
   guint linger_id;
@@ -132,7 +133,12 @@ on_pull (CreelStream *stream, uint8_t *buffer, size_t size, bool *ret_end, void 
       if (pipe->linger_id != 0)
         start_linger (pipe);
     }
-  *ret_end = pipe->out_closed && pipe_pending (pipe) == 0;
+  else if (pipe->broken)
+    {
+      pipe_reset (pipe, CREEL_STREAM_CANCEL);
+      return 0;
+    }
+  *ret_end = pipe->out_closed && !pipe->broken && pipe_pending (pipe) == 0;
   return n;
 }
 
@@ -573,7 +579,16 @@ creel_channel_stream_new (CreelStream *stream)
 void
 creel_channel_stream_abort (CreelChannelStream *self)
 {
-  pipe_reset (self->pipe, CREEL_STREAM_CANCEL);
+  Pipe *pipe = self->pipe;
+
+  if (pipe_pending (pipe) == 0)
+    {
+      pipe_reset (pipe, CREEL_STREAM_CANCEL);
+      return;
+    }
+  pipe->broken = TRUE;
+  pipe_close_output (pipe);
+  pipe_close_input (pipe);
 }
 
 guint

@@ -17,7 +17,7 @@ G_DECLARE_FINAL_TYPE (CreelChannelStream, creel_channel_stream, CREEL, CHANNEL_S
 
 /* Takes over a stream that was just offered (its handler is set here); respond to it before or after. */
 CreelChannelStream *creel_channel_stream_new (CreelStream *stream);
-/* RST_STREAM instead of an orderly end: what was written and has not left is dropped. */
+/* RST_STREAM instead of an orderly end, after what was written (at most 5 s without progress). Nothing more can be read or written. */
 void creel_channel_stream_abort (CreelChannelStream *self);
 /* Streams that still exist on a channel, with those that only finish writing. */
 guint creel_channel_stream_get_n_alive (void);

@@ -23,6 +23,7 @@ typedef enum
 struct _CreelConnection
 {
   CreelProxy *proxy;
+  GIOStream *stream; /* as it came, without TLS; borrowed */
   CreelEndpoint *guest;
   CreelTlsStream *tls; /* of the guest's end, when there is one */
   CreelWay way;
@@ -41,6 +42,7 @@ struct _CreelConnection
   gint64 started;
   gboolean fresh; /* nothing was read in this state yet */
   gboolean turned_away;
+  gboolean cut; /* it must not end in order, because an answer would look whole */
   GList half_open; /* its place in the proxy's queue; data NULL: it is not there */
 };
 

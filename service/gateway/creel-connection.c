@@ -2,17 +2,15 @@
 #include "creel-connection-private.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
+#include "creel-channel-stream.h"
 #include "creel-client-hello.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-permit.h"
 #include "creel-refusal.h"
 
-#define HEAD_SECONDS 30
-#define IDLE_SECONDS (5 * 60)
-/* of a request or tunnel under way: a model may think long before it says its first word */
-#define QUIET_SECONDS (60 * 60)
 #define LINGER_SECONDS 2
 
 static void step (CreelEndpoint *endpoint, gpointer user_data);
@@ -173,7 +171,7 @@ intercept (CreelConnection *connection)
   gconstpointer data = g_bytes_get_data (unread, &size);
   g_autoptr (CreelTlsStream) stream = creel_tls_stream_new_server (base, data, size, leaf->credentials);
   g_object_set_data_full (G_OBJECT (stream), "creel-leaf", leaf, (GDestroyNotify) creel_leaf_unref);
-  creel_tls_stream_handshake_async (stream, HEAD_SECONDS, connection->cancellable, on_handshake, connection);
+  creel_tls_stream_handshake_async (stream, connection->proxy->times.head, connection->cancellable, on_handshake, connection);
 }
 
 static void start_sniffing (CreelConnection *connection);
@@ -427,6 +425,7 @@ on_exchange_end_later (gpointer user_data)
   CreelConnection *connection = user_data;
 
   connection->later = 0;
+  connection->cut = connection->end == CREEL_EXCHANGE_ABORT && creel_exchange_looks_whole (connection->exchange);
   g_clear_pointer (&connection->exchange, creel_exchange_free);
   switch (connection->end)
     {
@@ -552,6 +551,7 @@ make (CreelProxy *proxy, GIOStream *stream, CreelWay way)
   CreelConnection *connection = g_new0 (CreelConnection, 1);
 
   connection->proxy = proxy;
+  connection->stream = stream;
   connection->guest = creel_endpoint_new (stream);
   connection->way = way;
   connection->cancellable = g_cancellable_new ();
@@ -590,9 +590,26 @@ creel_connection_new (CreelProxy *proxy, GIOStream *stream, CreelHost *target, g
   return connection;
 }
 
+/* Whatever is sent now is no end for anybody. */
+static void
+cut (CreelConnection *connection)
+{
+  const struct linger none = { 1, 0 };
+
+  if (connection->tls != NULL)
+    creel_tls_stream_cut (connection->tls);
+  creel_endpoint_flush (connection->guest);
+  if (CREEL_IS_CHANNEL_STREAM (connection->stream))
+    creel_channel_stream_abort (CREEL_CHANNEL_STREAM (connection->stream));
+  else if (G_IS_SOCKET_CONNECTION (connection->stream))
+    setsockopt (g_socket_get_fd (g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection->stream))), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+}
+
 void
 creel_connection_free (CreelConnection *connection)
 {
+  if (connection->cut || (connection->exchange != NULL && creel_exchange_looks_whole (connection->exchange)))
+    cut (connection);
   g_cancellable_cancel (connection->cancellable);
   leave_half_open (connection);
   if (connection->turned_away)
@@ -633,25 +650,26 @@ creel_connection_get_since (CreelConnection *connection)
 gboolean
 creel_connection_is_in_time (CreelConnection *connection, gint64 now)
 {
+  const CreelTimes *times = &connection->proxy->times;
   gint64 since = connection->since;
-  guint limit = HEAD_SECONDS;
+  guint limit = times->head;
 
   switch (connection->state)
     {
     case STATE_HEAD:
-      limit = connection->fresh ? IDLE_SECONDS : HEAD_SECONDS;
+      limit = connection->fresh ? times->idle : times->head;
       break;
     case STATE_EXCHANGE:
       since = connection->exchange != NULL ? creel_exchange_get_activity (connection->exchange) : since;
-      limit = QUIET_SECONDS;
+      limit = connection->exchange != NULL && creel_exchange_waits_for_body (connection->exchange) ? times->body : times->quiet;
       break;
     case STATE_TUNNEL:
       since = creel_tunnel_get_activity (connection->tunnel);
-      limit = QUIET_SECONDS;
+      limit = times->quiet;
       break;
     case STATE_LINGER:
       /* a slow reader of a last response that was long has the time of any other */
-      limit = creel_endpoint_get_pending (connection->guest) > 0 ? IDLE_SECONDS : LINGER_SECONDS;
+      limit = creel_endpoint_get_pending (connection->guest) > 0 ? times->idle : LINGER_SECONDS;
       break;
     case STATE_ASK:
       return TRUE; /* a question has a clock of its own */

@@ -63,16 +63,6 @@ get_use (const CreelRequest *request)
   return request->scheme == CREEL_SCHEME_HTTPS ? CREEL_UPSTREAM_TLS : request->wants_websocket ? CREEL_UPSTREAM_BYTES : CREEL_UPSTREAM_HTTP;
 }
 
-/* RFC 9112 section 9.3.1: a proxy does not say twice what changes something. */
-static gboolean
-is_repeatable (const CreelRequest *request)
-{
-  const char *method = request->head->method;
-
-  return request->body_kind == CREEL_BODY_NONE &&
-         (g_str_equal (method, "GET") || g_str_equal (method, "HEAD") || g_str_equal (method, "OPTIONS"));
-}
-
 static void open_upstream (CreelExchange *exchange, gboolean fresh);
 static void refuse (CreelExchange *exchange, const char *reason, const char *message);
 static void step (CreelEndpoint *endpoint, gpointer user_data);
@@ -303,7 +293,7 @@ read_response_head (CreelExchange *exchange)
         {
           if (!creel_endpoint_at_eof (exchange->upstream))
             return FALSE;
-          if (exchange->reused && size == 0 && exchange->interim == 0 && is_repeatable (exchange->request))
+          if (exchange->reused && size == 0 && exchange->interim == 0 && creel_request_is_repeatable (exchange->request))
             {
               drop_upstream (exchange);
               open_upstream (exchange, TRUE);
@@ -469,7 +459,7 @@ open_upstream (CreelExchange *exchange, gboolean fresh)
 
   creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, request->decision.asked,
                              get_use (request),
-                             fresh || request->wants_websocket ? 0 : is_repeatable (request) ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
+                             fresh || request->wants_websocket ? 0 : creel_request_is_repeatable (request) ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
                              exchange->cancellable, on_upstream, exchange);
 }
 
@@ -689,4 +679,19 @@ gint64
 creel_exchange_get_activity (CreelExchange *exchange)
 {
   return exchange->tunnel != NULL ? creel_tunnel_get_activity (exchange->tunnel) : exchange->activity;
+}
+
+gboolean
+creel_exchange_waits_for_body (CreelExchange *exchange)
+{
+  gsize unread;
+
+  creel_endpoint_peek (exchange->guest, &unread);
+  return exchange->upstream != NULL && !exchange->request_body.done && !exchange->response_started && unread == 0;
+}
+
+gboolean
+creel_exchange_looks_whole (CreelExchange *exchange)
+{
+  return exchange->response_started && !exchange->response_ended && exchange->request->head->minor_version == 0;
 }

@@ -25,6 +25,10 @@ void creel_exchange_free (CreelExchange *exchange);
 /* FALSE when the policy of now would refuse it. */
 gboolean creel_exchange_is_allowed (CreelExchange *exchange);
 gint64 creel_exchange_get_activity (CreelExchange *exchange);
+/* TRUE when an end of the connection now would be taken for the end of the answer: to HTTP/1.0 there is no other mark. */
+gboolean creel_exchange_looks_whole (CreelExchange *exchange);
+/* TRUE when nothing can go on but by more of the request's body. */
+gboolean creel_exchange_waits_for_body (CreelExchange *exchange);
 
 /* An entry about a request, with verdict, way and number; the fields that are known may be NULL or 0. */
 CreelAuditEntry *creel_exchange_audit_entry (CreelProxy *proxy, const char *message_id, guint64 number, CreelWay way,

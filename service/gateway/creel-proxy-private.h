@@ -7,6 +7,15 @@
 #include "creel-proxy.h"
 #include "creel-upstream.h"
 
+/* How long a connection may wait, in seconds. */
+typedef struct
+{
+  guint head;  /* from the first byte of a request to the end of its header; a TLS handshake */
+  guint idle;  /* for a request; for a guest that takes the last of an answer */
+  guint body;  /* for the next of a request's body, while there is no answer */
+  guint quiet; /* for anything else of a request or tunnel under way: a model may think long before it says its first word */
+} CreelTimes;
+
 /* What the parts of the proxy share. */
 struct _CreelProxy
 {
@@ -24,6 +33,7 @@ struct _CreelProxy
   GQueue half_open;        /* those without a whole first request, who came first at the head */
   guint n_turned_away;     /* those that only hear that there are too many */
   CreelLimiter limiter;
+  CreelTimes times;
   guint tick;
   guint n_asking; /* requests to the model runner that are under way */
   gsize decoding; /* bytes that decoders of answers may take */

@@ -67,6 +67,7 @@ creel_proxy_init (CreelProxy *self)
   self->bypass = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   g_queue_init (&self->half_open);
   creel_limiter_init (&self->limiter);
+  self->times = (CreelTimes){ 30, 5 * 60, 5 * 60, 60 * 60 };
   self->store = creel_credential_store_new ();
   self->upstream = creel_upstream_new (NULL);
 }

@@ -143,6 +143,15 @@ creel_request_resolve (CreelHttpHead *head, const CreelRequestContext *context, 
   return NULL;
 }
 
+gboolean
+creel_request_is_repeatable (const CreelRequest *request)
+{
+  const char *method = request->head->method;
+
+  return request->body_kind == CREEL_BODY_NONE &&
+         (g_str_equal (method, "GET") || g_str_equal (method, "HEAD") || g_str_equal (method, "OPTIONS"));
+}
+
 static gboolean
 is_one_of (const char *name, const char *const *others)
 {

@@ -37,6 +37,8 @@ typedef struct
 /* Takes the head. NULL when the request is well formed, else the reason of the refusal with ret_message (static). */
 const char *creel_request_resolve (CreelHttpHead *head, const CreelRequestContext *context, CreelRequest **ret_request,
                                    const char **ret_message);
+/* Whether it may be said twice: RFC 9112 section 9.3.1, a proxy does not repeat what changes something. */
+gboolean creel_request_is_repeatable (const CreelRequest *request);
 /* What is asked of a person when the policy says so; borrows from the request. */
 CreelQuery creel_request_get_query (const CreelRequest *request);
 /* Whether a question of the policy was answered with yes. */

@@ -22,6 +22,7 @@ static char *arg_format, *arg_parameter;
 static char *arg_ca, *arg_trust, *arg_key, *arg_audit, *arg_transparent, *arg_environment;
 static char *arg_answer;
 static char **arg_limit;
+static char *arg_times;
 static int arg_port;
 
 static const GOptionEntry options[] = {
@@ -42,6 +43,7 @@ static const GOptionEntry options[] = {
   { "parent", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent, "File whose section [Network] names a proxy", "FILE" },
   { "parent-key", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent_key, "File with the secret of the credential \"parent\"; SIGUSR1 forgets what was read", "FILE" },
   { "limit", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_limit, "Another limit than the defaults, which here are without one on the pace", "KEY=NUMBER" },
+  { "times", 0, 0, G_OPTION_ARG_STRING, &arg_times, "How long is waited, see CreelTimes, in seconds", "HEAD,IDLE,BODY,QUIET" },
   { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
   { NULL },
 };
@@ -244,6 +246,8 @@ main (int argc, char **argv)
     g_error ("%s", error->message);
   creel_proxy_set_parent (proxy, parent);
   set_limits (proxy);
+  if (arg_times != NULL && sscanf (arg_times, "%u,%u,%u,%u", &proxy->times.head, &proxy->times.idle, &proxy->times.body, &proxy->times.quiet) != 4)
+    g_error ("%s are not four times", arg_times);
   creel_proxy_set_policy (proxy, policy, arg_bypass);
   creel_proxy_set_credentials (proxy, credentials, NULL);
   creel_proxy_set_secret_func (proxy, provide, NULL);

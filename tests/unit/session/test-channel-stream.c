@@ -314,6 +314,26 @@ test_abort (Fixture *f, gconstpointer data)
   g_assert_cmpuint (f->code, ==, CREEL_STREAM_CANCEL);
 }
 
+/* The guest gets what was written, and sees that it is not all. */
+static void
+test_abort_last_bytes (Fixture *f, gconstpointer data)
+{
+  g_autofree char *buffer = g_malloc0 (60000);
+
+  f->to_send = 5000000;
+  creel_stream_resume (f->stream);
+  g_assert_cmpint (write_some (f, buffer, 60000, NULL), ==, 60000);
+  creel_channel_stream_abort (CREEL_CHANNEL_STREAM (f->io));
+  g_assert_cmpint (write_some (f, "x", 1, NULL), ==, -1);
+  g_assert_true (g_io_stream_close (f->io, NULL, NULL));
+  g_clear_object (&f->io);
+  STEP_UNTIL (f->closed);
+  g_assert_cmpuint (f->in->len, ==, 60000);
+  g_assert_false (f->in_end);
+  g_assert_cmpuint (f->code, ==, CREEL_STREAM_CANCEL);
+  g_assert_cmpuint (creel_channel_stream_get_n_alive (), ==, 0);
+}
+
 /* Written, closed and dropped at once: the guest gets all of it and the end, though it goes on sending. */
 static void
 test_last_bytes (Fixture *f, gconstpointer data)
@@ -379,6 +399,7 @@ main (int argc, char **argv)
   ADD ("reset-by-guest", test_reset_by_guest);
   ADD ("channel-lost", test_channel_lost);
   ADD ("abort", test_abort);
+  ADD ("abort-last-bytes", test_abort_last_bytes);
   ADD ("last-bytes", test_last_bytes);
   ADD ("linger", test_linger);
   ADD ("child-source", test_child_source);
