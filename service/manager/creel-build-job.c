@@ -14,6 +14,7 @@
 #include "creel-error.h"
 #include "creel-image-layer.h"
 #include "creel-image-make.h"
+#include "creel-image-pull.h"
 #include "creel-image-save.h"
 #include "creel-life.h"
 #include "creel-make.h"
@@ -37,7 +38,7 @@ typedef struct
   guint cpus;
   int output;        /* socket of the caller's, or -1 */
 
-  CreelPlan *plan;
+  CreelPlan *plan;   /* as it is known so far */
   CreelImageConfig *base;
   char *sandbox;     /* NULL until it is being made */
   gboolean creating;
@@ -236,25 +237,6 @@ make_sandbox (Build *self)
 
 /* -- the plan -- */
 
-static gboolean
-find_base (Build *self, const CreelPlan *plan, GError **error)
-{
-  g_autoptr (GError) local_error = NULL;
-  g_autofree char *id = creel_image_resolve (plan->from, &local_error);
-
-  if (id != NULL && (self->base = creel_image_config_load (id, &local_error)) != NULL)
-    return TRUE;
-  if (!g_error_matches (local_error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE))
-    g_propagate_prefixed_error (error, g_steal_pointer (&local_error), "Line %u: FROM %s: ", plan->from_line, plan->from);
-  else if (creel_build_recipe_exists (plan->from))
-    g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
-                 "Line %u: the image %s is not here; make it with \"creel image build %s\"", plan->from_line, plan->from, plan->from);
-  else
-    g_set_error (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
-                 "Line %u: the image %s is not here; fetch it with \"creel image pull %s\"", plan->from_line, plan->from, plan->from);
-  return FALSE;
-}
-
 static void
 add_record (GByteArray *records, const char *key, const char *value)
 {
@@ -287,12 +269,92 @@ make_base_file (Build *self, GError **error)
 static void read_plan (Build *self, int input);
 
 static void
+with_base (Build *self)
+{
+  g_autoptr (GError) error = NULL;
+  int input = make_base_file (self, &error);
+
+  if (input >= 0)
+    read_plan (self, input);
+  else
+    creel_image_job_fail (self->job, error);
+}
+
+static void
+fail_base (Build *self, const GError *error)
+{
+  g_autoptr (GError) local_error = g_error_copy (error);
+
+  g_prefix_error (&local_error, "Line %u: FROM %s: ", self->plan->from_line, self->plan->from);
+  creel_image_job_fail (self->job, local_error);
+}
+
+static void
+on_pulled (CreelImageJob *job, const char *id, gpointer data)
+{
+  Build *self = data;
+  g_autoptr (GError) error = NULL;
+
+  creel_image_job_set_on_error (job, NULL);
+  if (is_cancelled (self))
+    {
+      fail_cancelled (self);
+      return;
+    }
+  self->base = creel_image_config_load (id, &error);
+  if (self->base != NULL)
+    with_base (self);
+  else
+    fail_base (self, error);
+}
+
+static void
+on_pull_failed (CreelImageJob *job, const GError *error, gpointer data)
+{
+  Build *self = data;
+  g_autoptr (GError) local_error = g_error_copy (error);
+  const char *from = self->plan->from;
+
+  g_prefix_error (&local_error, "Line %u: the image %s is not here, and \"creel image pull %s\" fails: ", self->plan->from_line, from, from);
+  creel_image_job_fail (job, local_error);
+}
+
+/* One that is not here comes from its registry, as with PullImage: polkit was asked for the same. */
+static void
+find_base (Build *self)
+{
+  const char *from = self->plan->from;
+  g_autoptr (GError) error = NULL, pull_error = NULL;
+  g_autofree char *id = creel_image_resolve (from, &error);
+  CreelReference *reference;
+
+  if (id != NULL && (self->base = creel_image_config_load (id, &error)) != NULL)
+    with_base (self);
+  else if (!g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE))
+    fail_base (self, error);
+  else if (creel_build_recipe_exists (from))
+    {
+      g_clear_error (&error);
+      g_set_error (&error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_IMAGE,
+                   "Line %u: the image %s is not here; make it with \"creel image build %s\"", self->plan->from_line, from, from);
+      creel_image_job_fail (self->job, error);
+    }
+  else if ((reference = creel_image_pull_parse (from, &pull_error)) == NULL)
+    on_pull_failed (self->job, pull_error, self);
+  else
+    {
+      creel_image_job_set_on_error (self->job, on_pull_failed);
+      creel_image_pull_run (self->job, reference, on_pulled);
+    }
+}
+
+static void
 on_planned (gpointer user_data, CreelWorkerLines *lines, const GError *worker_error)
 {
   Build *self = user_data;
   g_autoptr (CreelPlan) plan = g_steal_pointer (&lines->plan);
+  gboolean first = self->plan == NULL;
   g_autoptr (GError) error = NULL;
-  int input = -1;
 
   lines->plan = creel_plan_new ();
   self->worker = NULL;
@@ -300,27 +362,19 @@ on_planned (gpointer user_data, CreelWorkerLines *lines, const GError *worker_er
     error = g_error_copy (worker_error);
   else if (plan->from == NULL)
     g_set_error_literal (&error, CREEL_ERROR, CREEL_ERROR_FAILED, "The worker did not say what the image starts from");
-  else if (self->plan == NULL)
-    {
-      if (find_base (self, plan, &error))
-        input = make_base_file (self, &error);
-    }
-  else if (!g_str_equal (self->plan->from, plan->from))
+  else if (!first && !g_str_equal (self->plan->from, plan->from))
     g_set_error_literal (&error, CREEL_ERROR, CREEL_ERROR_FAILED, "The Containerfile changes while it is read; try again");
   if (error != NULL)
     {
       creel_image_job_fail (self->job, error);
       return;
     }
-  if (self->plan == NULL)
-    {
-      self->plan = g_steal_pointer (&plan);
-      read_plan (self, input);
-      return;
-    }
-  creel_plan_free (self->plan);
+  g_clear_pointer (&self->plan, creel_plan_free);
   self->plan = g_steal_pointer (&plan);
-  make_sandbox (self);
+  if (first)
+    find_base (self);
+  else
+    make_sandbox (self);
 }
 
 /* Twice: the first time for the base's name, the second with what the base says about itself, which ${...} may mean. Takes input. */

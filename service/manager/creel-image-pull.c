@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <string.h>
+#include "creel-image-pull.h"
 
 #include "creel-error.h"
 #include "creel-image-collect.h"
-#include "creel-image-job.h"
 #include "creel-image-secret.h"
 #include "creel-image-store.h"
-#include "creel-reference.h"
 
-/* PullImage: fetch its blobs, then make the squashfs of them. */
+#define PART "pull"
+
 typedef struct
 {
   CreelReference *reference;
@@ -17,6 +16,7 @@ typedef struct
   char *manifest;
   char **blobs;
   char **digests;
+  CreelImagePulled pulled;
 } Pull;
 
 static void
@@ -34,7 +34,7 @@ pull_free (gpointer data)
 }
 
 static void
-finish (CreelImageJob *job, Pull *pull, const char *id)
+finish (CreelImageJob *job, const Pull *pull, const char *id)
 {
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
   g_auto (GStrv) names = NULL;
@@ -53,19 +53,13 @@ finish (CreelImageJob *job, Pull *pull, const char *id)
       creel_image_job_fail (job, error);
       return;
     }
-  creel_image_job_add_detail (job, "id", g_variant_new_string (id));
-  creel_image_job_add_detail (job, "reference", g_variant_new_string (pull->name));
-  if (pull->reference->digest != NULL)
-    creel_image_job_add_detail (job, "digest", g_variant_new_string (pull->reference->digest));
-  else if (pull->digests != NULL && pull->digests[0] != NULL)
-    creel_image_job_add_detail (job, "digest", g_variant_new_string (pull->digests[0]));
-  creel_image_job_done (job);
+  pull->pulled (job, id, creel_image_job_get_data (job));
 }
 
 static void
 converted (CreelImageJob *job, CreelWorkerLines *lines, gpointer data)
 {
-  Pull *pull = data;
+  const Pull *pull = creel_image_job_get_part (job, PART);
   CreelImageConfig *config = lines->config;
   g_autoptr (GError) error = NULL;
 
@@ -107,7 +101,7 @@ find_present (const Pull *pull)
 static void
 fetched (CreelImageJob *job, CreelWorkerLines *lines, gpointer data)
 {
-  Pull *pull = data;
+  Pull *pull = creel_image_job_get_part (job, PART);
   const char *arguments[] = { lines->config->manifest, NULL };
   const char *wanted = pull->reference->digest;
   g_autoptr (CreelImageConfig) present = NULL;
@@ -146,17 +140,61 @@ fetched (CreelImageJob *job, CreelWorkerLines *lines, gpointer data)
 static void
 with_secret (CreelImageJob *job, int secret, gpointer data)
 {
-  Pull *pull = data;
+  const Pull *pull = creel_image_job_get_part (job, PART);
   const char *arguments[] = { pull->name, NULL };
 
   creel_image_job_run (job, CREEL_WORKER_FETCH, arguments, secret, -1, fetched);
+}
+
+CreelReference *
+creel_image_pull_parse (const char *text, GError **error)
+{
+  g_autofree char *registry = creel_registry_default (error);
+  CreelReference *reference = registry != NULL ? creel_reference_parse (text, error) : NULL;
+
+  if (reference != NULL)
+    creel_reference_qualify (reference, registry);
+  return reference;
+}
+
+void
+creel_image_pull_run (CreelImageJob *job, CreelReference *reference, CreelImagePulled pulled)
+{
+  g_autofree char *present = NULL;
+  Pull *pull = g_new0 (Pull, 1);
+
+  pull->reference = reference;
+  pull->name = creel_reference_format (reference);
+  pull->pulled = pulled;
+  creel_image_job_set_part (job, PART, pull, pull_free);
+  /* what a digest names is never another thing tomorrow */
+  if (reference->digest != NULL && (present = creel_image_resolve (pull->name, NULL)) != NULL)
+    finish (job, pull, present);
+  else
+    creel_image_secret_ask (job, reference->host, with_secret);
+}
+
+/* -- PullImage -- */
+
+static void
+pulled (CreelImageJob *job, const char *id, gpointer data)
+{
+  const Pull *pull = creel_image_job_get_part (job, PART);
+
+  creel_image_job_add_detail (job, "id", g_variant_new_string (id));
+  creel_image_job_add_detail (job, "reference", g_variant_new_string (pull->name));
+  if (pull->reference->digest != NULL)
+    creel_image_job_add_detail (job, "digest", g_variant_new_string (pull->reference->digest));
+  else if (pull->digests != NULL && pull->digests[0] != NULL)
+    creel_image_job_add_detail (job, "digest", g_variant_new_string (pull->digests[0]));
+  creel_image_job_done (job);
 }
 
 /* Somebody's credential was wrong, or a keyring is locked: whoever else waits for the image may have a better one. */
 static void
 failed (CreelImageJob *job, const GError *error, gpointer data)
 {
-  Pull *pull = data;
+  Pull *pull = creel_image_job_get_part (job, PART);
 
   g_clear_pointer (&pull->id, g_free);
   g_clear_pointer (&pull->manifest, g_free);
@@ -169,16 +207,10 @@ failed (CreelImageJob *job, const GError *error, gpointer data)
 static CreelReference *
 parse (CreelCall *call, GError **error)
 {
-  g_autoptr (CreelReference) reference = NULL;
-  g_autofree char *registry = creel_registry_default (error);
   const char *text;
 
   g_variant_get_child (call->parameters, 0, "&s", &text);
-  reference = registry != NULL ? creel_reference_parse (text, error) : NULL;
-  if (reference == NULL)
-    return NULL;
-  creel_reference_qualify (reference, registry);
-  return g_steal_pointer (&reference);
+  return creel_image_pull_parse (text, error);
 }
 
 static gboolean
@@ -195,38 +227,26 @@ static void
 handle_pull (CreelCall *call)
 {
   g_autoptr (GError) error = NULL;
-  CreelReference *reference = parse (call, &error);
+  g_autoptr (CreelReference) reference = parse (call, &error);
+  g_autofree char *name = NULL;
   g_autofree char *key = NULL;
-  g_autofree char *present = NULL;
   CreelImageJob *job;
-  Pull *pull;
 
   if (reference == NULL)
     {
       creel_call_fail (call, error);
       return;
     }
-  pull = g_new0 (Pull, 1);
-  pull->reference = reference;
-  pull->name = creel_reference_format (reference);
-  key = g_strconcat ("pull ", pull->name, NULL);
-  if (creel_image_job_join (call, "image-pull", pull->name, key))
-    {
-      pull_free (pull);
-      return;
-    }
-  job = creel_image_job_new (call, "image-pull", pull->name, key, pull, pull_free);
+  name = creel_reference_format (reference);
+  key = g_strconcat ("pull ", name, NULL);
+  if (creel_image_job_join (call, "image-pull", name, key))
+    return;
+  job = creel_image_job_new (call, "image-pull", name, key, NULL, NULL);
   if (job == NULL)
     return;
   creel_image_job_reply (job, call);
-  /* what a digest names is never another thing tomorrow */
-  if (reference->digest != NULL && (present = creel_image_resolve (pull->name, NULL)) != NULL)
-    {
-      finish (job, pull, present);
-      return;
-    }
   creel_image_job_set_on_error (job, failed);
-  creel_image_secret_ask (job, reference->host, with_secret);
+  creel_image_pull_run (job, g_steal_pointer (&reference), pulled);
 }
 
 const CreelMethod creel_image_pull_methods[] = {
