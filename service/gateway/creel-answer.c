@@ -23,12 +23,12 @@ struct _CreelAnswer
 };
 
 CreelAnswer *
-creel_answer_new (CreelEndpoint *guest, CreelKeyForms *forms, gsize *memory, CreelAnswerFunc func, gpointer user_data)
+creel_answer_new (CreelEndpoint *guest, CreelScrub *scrub, gsize *memory, CreelAnswerFunc func, gpointer user_data)
 {
   CreelAnswer *answer = g_new0 (CreelAnswer, 1);
 
   answer->guest = creel_endpoint_ref (guest);
-  answer->scrub = forms != NULL ? creel_scrub_new (forms) : NULL;
+  answer->scrub = scrub;
   answer->memory = memory;
   answer->work = STEP_MAX;
   answer->func = func;

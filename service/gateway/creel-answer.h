@@ -4,14 +4,14 @@
 #include "creel-endpoint.h"
 #include "creel-response.h"
 
-/* The body of a response on its way to the guest. When a key went out with the request, content codings are undone and the key
- * is hidden; what cannot be looked into is refused or cut. */
+/* The body of a response on its way to the guest. When there are keys that could be in it, content codings are undone and the keys
+ * are hidden; what cannot be looked into is refused or cut. */
 typedef struct _CreelAnswer CreelAnswer;
 typedef void (*CreelAnswerFunc) (gpointer user_data);
 
-/* forms: of the key, or NULL. memory: what all decoders may use together, shared by those that give it. func: called from the
+/* Takes scrub, which may be NULL. memory: what all decoders may use together, shared by those that give it. func: called from the
  * main loop when there is more to write than fits into one step. */
-CreelAnswer *creel_answer_new (CreelEndpoint *guest, CreelKeyForms *forms, gsize *memory, CreelAnswerFunc func, gpointer user_data);
+CreelAnswer *creel_answer_new (CreelEndpoint *guest, CreelScrub *scrub, gsize *memory, CreelAnswerFunc func, gpointer user_data);
 void creel_answer_free (CreelAnswer *answer);
 
 /* Changes head and response to what the body will be. NULL, else the reason of a refusal and its text (static).

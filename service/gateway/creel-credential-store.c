@@ -119,6 +119,12 @@ creel_credential_store_forget (CreelCredentialStore *store, const char *const *n
     g_hash_table_remove (store->secrets, *names);
 }
 
+CreelSecret *
+creel_credential_store_peek (CreelCredentialStore *store, const char *name)
+{
+  return g_hash_table_lookup (store->secrets, name);
+}
+
 typedef struct
 {
   CreelCredentialStore *store;

@@ -21,6 +21,8 @@ typedef struct _CreelCredentialStore CreelCredentialStore;
 CreelCredentialStore *creel_credential_store_new (void);
 void creel_credential_store_free (CreelCredentialStore *store);
 void creel_credential_store_set_func (CreelCredentialStore *store, CreelSecretFunc func, gpointer user_data);
+/* The key when it is here already, or NULL. Borrowed. */
+CreelSecret *creel_credential_store_peek (CreelCredentialStore *store, const char *name);
 /* names NULL or empty: all */
 void creel_credential_store_forget (CreelCredentialStore *store, const char *const *names);
 void creel_credential_store_lookup_async (CreelCredentialStore *store, const char *name, GCancellable *cancellable,

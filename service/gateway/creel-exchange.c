@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "creel-answer.h"
+#include "creel-guard.h"
 #include "creel-http-body.h"
 #include "creel-inject.h"
 #include "creel-model-runner.h"
@@ -225,15 +226,6 @@ on_answer (gpointer user_data)
   step (exchange->guest, exchange);
 }
 
-/* What the guest must not see of this answer; NULL: nothing. A proxy's error page may show what the proxy was asked. Owned by the caller. */
-static CreelKeyForms *
-get_forms (CreelExchange *exchange, guint status)
-{
-  if (exchange->secret != NULL)
-    return creel_key_forms_ref (creel_secret_get_forms (exchange->secret, exchange->credential));
-  return exchange->parent_secret != NULL && status >= 400 ? creel_parent_get_forms (exchange->parent_secret) : NULL;
-}
-
 /* the head of the final response; FALSE when the exchange ended here */
 static gboolean
 start_response (CreelExchange *exchange, CreelHttpHead *head)
@@ -241,14 +233,18 @@ start_response (CreelExchange *exchange, CreelHttpHead *head)
   CreelResponse *response = &exchange->response;
   const char *message = NULL;
   const char *reason = creel_response_resolve (head, exchange->request, response, &message);
-  g_autoptr (CreelKeyForms) forms = get_forms (exchange, head->status);
 
   if (exchange->absolute && head->status == 407)
     {
       refuse (exchange, CREEL_REASON_UNREACHABLE, CREEL_PARENT_WANTS_PASSWORD);
       return FALSE;
     }
-  exchange->answer = creel_answer_new (exchange->guest, forms, &exchange->proxy->decoding, on_answer, exchange);
+  /* a proxy's error page may show what the proxy was asked */
+  exchange->answer = creel_answer_new (exchange->guest,
+                                       creel_guard_make_scrub (exchange->proxy, exchange->request->host, exchange->request->port,
+                                                               exchange->credential, exchange->secret,
+                                                               head->status >= 400 ? exchange->parent_secret : NULL),
+                                       &exchange->proxy->decoding, on_answer, exchange);
   if (reason == NULL)
     reason = creel_answer_prepare (exchange->answer, head, response, exchange->request->head->minor_version == 1, &message);
   if (reason != NULL)
@@ -263,7 +259,7 @@ start_response (CreelExchange *exchange, CreelHttpHead *head)
   if (response->upgrade)
     {
       creel_endpoint_flush (exchange->guest);
-      if (exchange->secret != NULL)
+      if (creel_answer_get_scrub (exchange->answer) != NULL)
         exchange->messages = creel_websocket_new (creel_answer_get_scrub (exchange->answer));
       exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->messages, on_tunnel_end, exchange);
       return FALSE;
@@ -526,6 +522,8 @@ proceed (CreelExchange *exchange)
     }
   if (exchange->credential == NULL)
     {
+      if (creel_guard_is_for (exchange->proxy, request->host, request->port))
+        creel_inject_ask_plainly (request->head);
       announce (exchange);
       return;
     }
@@ -534,8 +532,6 @@ proceed (CreelExchange *exchange)
   request->head->target = g_steal_pointer (&request->target);
   creel_inject_strip (exchange->credential, request->head);
   request->target = g_strdup (request->head->target);
-  if (request->wants_websocket)
-    soup_message_headers_remove (request->head->headers, "Sec-WebSocket-Extensions");
   creel_credential_store_lookup_async (exchange->proxy->store, exchange->credential->name, exchange->cancellable, on_secret,
                                        exchange);
 }

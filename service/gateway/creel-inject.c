@@ -3,20 +3,35 @@
 
 #include <string.h>
 
+#include "creel-rule.h"
+
 #define KEY_MAX 8192
 
-gboolean
-creel_inject_matches (const CreelCredential *credential, const CreelHost *host, guint16 port)
+/* port 0: any */
+static gboolean
+is_for (const CreelCredential *credential, const CreelHost *host, guint16 port)
 {
   for (char **text = credential->hosts; text != NULL && *text != NULL; text++)
     {
       guint16 its_port = 0;
       g_autoptr (CreelHost) its_host = creel_host_parse_authority (*text, -1, 443, &its_port, NULL);
 
-      if (its_host != NULL && its_port == port && creel_host_equal (its_host, host))
+      if (its_host != NULL && (port == 0 || its_port == port) && creel_host_equal (its_host, host))
         return TRUE;
     }
   return FALSE;
+}
+
+gboolean
+creel_inject_matches (const CreelCredential *credential, const CreelHost *host, guint16 port)
+{
+  return port != 0 && is_for (credential, host, port);
+}
+
+gboolean
+creel_inject_knows_key (const CreelCredential *credential, const CreelHost *host, guint16 port)
+{
+  return is_for (credential, host, creel_rule_is_localhost_name (host) ? port : 0);
 }
 
 gboolean
@@ -80,6 +95,17 @@ strip_header (CreelHttpHead *head, const char *name)
 }
 
 void
+creel_inject_ask_plainly (CreelHttpHead *head)
+{
+  if (soup_message_headers_get_list (head->headers, "Accept-Encoding") != NULL)
+    soup_message_headers_replace (head->headers, "Accept-Encoding", "identity");
+  soup_message_headers_remove (head->headers, "Range");
+  soup_message_headers_remove (head->headers, "If-Range");
+  soup_message_headers_remove (head->headers, "A-IM");
+  soup_message_headers_remove (head->headers, "Sec-WebSocket-Extensions");
+}
+
+void
 creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
 {
   static const char *const always[] = { "Authorization", "Proxy-Authorization", "X-Api-Key", "Api-Key", "X-Goog-Api-Key",
@@ -92,11 +118,8 @@ creel_inject_strip (const CreelCredential *credential, CreelHttpHead *head)
   for (char **name = credential->strip_headers; name != NULL && *name != NULL; name++)
     strip_header (head, *name);
   strip_target (credential, head);
-  /* what the answer shows must be all there and readable, or the key could leave in pieces */
+  creel_inject_ask_plainly (head);
   soup_message_headers_replace (head->headers, "Accept-Encoding", "identity");
-  soup_message_headers_remove (head->headers, "Range");
-  soup_message_headers_remove (head->headers, "If-Range");
-  soup_message_headers_remove (head->headers, "A-IM");
 }
 
 static char *

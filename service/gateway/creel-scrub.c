@@ -15,7 +15,7 @@ typedef struct
 
 struct _CreelScrub
 {
-  CreelKeyForms *forms;
+  GPtrArray *forms; /* of CreelKeyForms, one for each key */
   Buffer held;  /* as it came; its end was not looked at yet: */
   gsize gathered;
   Buffer clean; /* what was given out last */
@@ -29,9 +29,16 @@ creel_scrub_new (CreelKeyForms *forms)
 {
   CreelScrub *scrub = g_new0 (CreelScrub, 1);
 
-  scrub->forms = creel_key_forms_ref (forms);
+  scrub->forms = g_ptr_array_new_with_free_func ((GDestroyNotify) creel_key_forms_unref);
   scrub->spans = g_array_new (FALSE, FALSE, sizeof (CreelKeySpan));
+  creel_scrub_add (scrub, forms);
   return scrub;
+}
+
+void
+creel_scrub_add (CreelScrub *scrub, CreelKeyForms *forms)
+{
+  g_ptr_array_add (scrub->forms, creel_key_forms_ref (forms));
 }
 
 static void
@@ -68,8 +75,48 @@ creel_scrub_free (CreelScrub *scrub)
   buffer_clear (&scrub->held);
   buffer_clear (&scrub->clean);
   g_array_unref (scrub->spans);
-  creel_key_forms_unref (scrub->forms);
+  g_ptr_array_unref (scrub->forms);
   g_free (scrub);
+}
+
+static int
+compare_spans (gconstpointer a, gconstpointer b)
+{
+  const CreelKeySpan *first = a, *second = b;
+
+  return first->start < second->start ? -1 : first->start > second->start;
+}
+
+/* As creel_key_forms_find(), for all keys. What is decided is so for each of them; a span that is there already stays. */
+static gsize
+find (CreelScrub *scrub, const guint8 *data, gsize size, gboolean last, GArray *spans)
+{
+  gboolean is_known = spans->len > 0;
+  gsize decided = creel_key_forms_find (scrub->forms->pdata[0], data, size, last, spans);
+  guint n = 0;
+
+  if (scrub->forms->len == 1)
+    return decided;
+  for (guint i = 1; i < scrub->forms->len; i++)
+    {
+      g_autoptr (GArray) others = g_array_new (FALSE, FALSE, sizeof (CreelKeySpan));
+
+      decided = MIN (decided, creel_key_forms_find (scrub->forms->pdata[i], data, size, last, others));
+      g_array_append_vals (spans, others->data, others->len);
+    }
+  g_array_sort (spans, compare_spans);
+  for (guint i = 0; i < spans->len; i++)
+    {
+      const CreelKeySpan span = g_array_index (spans, CreelKeySpan, i);
+      CreelKeySpan *before = n > 0 ? &g_array_index (spans, CreelKeySpan, n - 1) : NULL;
+
+      if (before != NULL && span.start < before->end)
+        before->end = MAX (before->end, span.end);
+      else if (span.start < decided || last || (is_known && n == 0)) /* else it will be found again */
+        g_array_index (spans, CreelKeySpan, n++) = span;
+    }
+  g_array_set_size (spans, n);
+  return decided;
 }
 
 /* Returns where the last one ends. */
@@ -130,7 +177,7 @@ creel_scrub_feed (CreelScrub *scrub, const guint8 *data, gsize size, gboolean la
       data = scrub->clean.data;
       size = scrub->clean.size;
     }
-  decided = creel_key_forms_find (scrub->forms, data, size, last, scrub->spans);
+  decided = find (scrub, data, size, last, scrub->spans);
   scrub->hits += scrub->spans->len - (given > 0 ? 1 : 0);
   buffer_set (&scrub->held, data + decided, size - decided, NULL, 0);
   if (scrub->spans->len == 0)
@@ -154,7 +201,7 @@ creel_scrub_bytes (CreelScrub *scrub, const guint8 *data, gsize size)
   g_autoptr (GArray) spans = g_array_new (FALSE, FALSE, sizeof (CreelKeySpan));
   guint8 *copy;
 
-  creel_key_forms_find (scrub->forms, data, size, TRUE, spans);
+  find (scrub, data, size, TRUE, spans);
   if (spans->len == 0)
     return NULL;
   scrub->hits += spans->len;

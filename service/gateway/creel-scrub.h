@@ -8,6 +8,8 @@
 typedef struct _CreelScrub CreelScrub;
 
 CreelScrub *creel_scrub_new (CreelKeyForms *forms);
+/* Looks for another key too; before anything is fed. */
+void creel_scrub_add (CreelScrub *scrub, CreelKeyForms *forms);
 void creel_scrub_free (CreelScrub *scrub);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelScrub, creel_scrub_free)
 

@@ -66,7 +66,7 @@ test_steps (void)
   const char *why = NULL;
   gsize memory = 0, used;
   guint wakes = 0, written = 0, steps;
-  CreelAnswer *answer = creel_answer_new (guest, forms, &memory, on_more, &wakes);
+  CreelAnswer *answer = creel_answer_new (guest, creel_scrub_new (forms), &memory, on_more, &wakes);
 
   g_assert_cmpint (creel_http_head_parse ((const guint8 *) text, strlen (text), FALSE, &head, &used, &why), ==, CREEL_HEAD_DONE);
   g_assert_null (creel_answer_prepare (answer, head, &response, TRUE, &why));

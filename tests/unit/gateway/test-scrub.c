@@ -75,6 +75,54 @@ test_known (void)
     }
 }
 
+/* Several keys, one beside, over or inside of another, cut at every place. */
+static void
+test_several (void)
+{
+  static const char *const all[] = { KEY, "abcdef-other-key-0123", "456789abc", "f-other" };
+  static const struct
+  {
+    const char *text, *clean;
+  } cases[] = {
+    { "nothing of them", "nothing of them" },
+    { "a " KEY " b abcdef-other-key-0123 c", "a ************************* b ********************* c" },
+    { "sk-live/0123+456789abcdef-other-key-0123!", "****************************************!" },
+    { "sk-live/0123+456789abcdeX", "sk-live/0123+*********deX" },
+    { "sk-live/0123+456789abcdef-othe", "*************************-othe" },
+    { "abcdef-other-key-012", "abcde*******-key-012" },
+    { KEY KEY "456789abc456789abc", "********************************************************************" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    for (gsize size = strlen (cases[i].text), cut = 0; cut <= size + 1; cut++)
+      {
+        g_autoptr (CreelScrub) scrub = NULL;
+        g_autoptr (GByteArray) out = g_byte_array_new ();
+
+        for (guint j = 0; j < G_N_ELEMENTS (all); j++)
+          {
+            const char *const secrets[] = { all[(j + cut) % G_N_ELEMENTS (all)], NULL };
+            g_autoptr (CreelKeyForms) forms = creel_key_forms_new (secrets);
+
+            if (scrub == NULL)
+              scrub = creel_scrub_new (forms);
+            else
+              creel_scrub_add (scrub, forms);
+          }
+        if (cut <= size)
+          {
+            feed (scrub, cases[i].text, cut, FALSE, out);
+            feed (scrub, cases[i].text + cut, size - cut, FALSE, out);
+          }
+        else
+          for (gsize j = 0; j < size; j++)
+            feed (scrub, cases[i].text + j, 1, FALSE, out);
+        feed (scrub, "", 0, TRUE, out);
+        g_byte_array_append (out, (const guint8 *) "", 1);
+        g_assert_cmpstr ((const char *) out->data, ==, cases[i].clean);
+      }
+}
+
 /* An event waits for nothing that could not be a key. */
 static void
 test_delay (void)
@@ -395,6 +443,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/scrub/known", test_known);
+  g_test_add_func ("/scrub/several", test_several);
   g_test_add_func ("/scrub/delay", test_delay);
   g_test_add_func ("/scrub/gather", test_gather);
   g_test_add_func ("/scrub/random", test_random);
