@@ -138,7 +138,7 @@ cmd_network_check (Cli *cli, char **args)
   g_autoptr (CreelDBusSandbox) sandbox = NULL;
   g_autoptr (GVariant) decision = NULL;
   g_autoptr (GError) error = NULL;
-  const char *verdict = "deny", *rule = "", *origin = "", *reason = "", *pattern = "HOST";
+  const char *verdict = "deny", *rule = "", *origin = "", *reason = "", *pattern = "HOST", *answer = "";
   int status;
 
   if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 2, 2, &words, NULL, &status))
@@ -153,6 +153,7 @@ cmd_network_check (Cli *cli, char **args)
   g_variant_lookup (decision, "origin", "&s", &origin);
   g_variant_lookup (decision, "reason", "&s", &reason);
   g_variant_lookup (decision, "pattern", "&s", &pattern);
+  g_variant_lookup (decision, "answer", "&s", &answer);
   if (cli->json)
     {
       g_autoptr (JsonBuilder) builder = json_builder_new ();
@@ -170,7 +171,9 @@ cmd_network_check (Cli *cli, char **args)
       g_autofree char *safe = NULL;
 
       if (*rule != '\0')
-        g_string_append_printf (line, ": rule \"%s\"%s%s", rule, *origin != '\0' ? " of " : "", origin);
+        g_string_append_printf (line, ": rule \"%s\"%s%s%s", rule, *origin != '\0' ? " of " : "", origin, *answer != '\0' ? " asked, and this is the answer for this run" : "");
+      else if (*answer != '\0')
+        g_string_append (line, ": the policy asked, and this is the answer for this run");
       else if (g_str_equal (verdict, "allow"))
         g_string_append (line, ": the policy allows what no rule names");
       else if (g_str_equal (verdict, "ask"))

@@ -136,12 +136,22 @@ creel_gateway_reload (CreelGateway *self, GError **error)
   return good;
 }
 
+static const char *
+find_answer (const CreelHost *host, guint16 port, CreelScheme scheme, const char *method, const char *path, const CreelDecision *decision,
+             gpointer user_data)
+{
+  const CreelQuery query = { host, port, scheme, method, path, decision };
+  g_autofree char *key = creel_query_make_key (&query);
+
+  return g_hash_table_lookup (((CreelGateway *) user_data)->keepsake->answers, key);
+}
+
 GVariant *
 creel_gateway_check (CreelGateway *self, const char *url, const char *method, GError **error)
 {
   gboolean good = self->problem == NULL && self->definition != NULL;
 
-  return creel_network_check (good ? self->definition->policy : NULL, url, method, error);
+  return creel_network_check_answered (good ? self->definition->policy : NULL, url, method, find_answer, self, error);
 }
 
 gboolean

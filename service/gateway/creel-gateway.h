@@ -26,7 +26,7 @@ CreelProxy *creel_gateway_get_proxy (CreelGateway *gateway);
 
 /* Reads the definition again; failure leaves deny-all. */
 gboolean creel_gateway_reload (CreelGateway *gateway, GError **error);
-/* As creel_network_check(), with this sandbox's policy. */
+/* As creel_network_check_answered(), with this sandbox's policy and the answers for this run. */
 GVariant *creel_gateway_check (CreelGateway *gateway, const char *url, const char *method, GError **error);
 /* As creel_questions_answer(); an answer for this run outlives this process. */
 gboolean creel_gateway_answer (CreelGateway *gateway, guint64 id, const char *choice, const char *by, GError **error);

@@ -50,9 +50,17 @@ check_form (const char *rest, gsize authority, CreelScheme scheme, GError **erro
 GVariant *
 creel_network_check (const CreelPolicy *policy, const char *url, const char *method, GError **error)
 {
+  return creel_network_check_answered (policy, url, method, NULL, NULL, error);
+}
+
+GVariant *
+creel_network_check_answered (const CreelPolicy *policy, const char *url, const char *method, CreelAnsweredFunc answered,
+                              gpointer user_data, GError **error)
+{
   g_auto (CreelDecision) decision = { 0 };
   g_autoptr (CreelHost) host = NULL;
   g_autofree char *path = NULL, *pattern = NULL;
+  const char *answer = NULL;
   GVariantBuilder builder;
   guint16 port;
   CreelScheme scheme = take_scheme (&url, &port);
@@ -78,13 +86,24 @@ creel_network_check (const CreelPolicy *policy, const char *url, const char *met
       if (path == NULL)
         return NULL;
     }
-  creel_policy_decide (policy, scheme, host, port, method[0] != '\0' ? method : "GET", path, &decision);
+  if (method[0] == '\0')
+    method = "GET";
+  creel_policy_decide (policy, scheme, host, port, method, path, &decision);
+  if (decision.verdict == CREEL_VERDICT_ASK && answered != NULL)
+    answer = answered (host, port, scheme, method, path, &decision, user_data);
+  if (answer != NULL)
+    decision.verdict = g_str_equal (answer, "run") ? CREEL_VERDICT_ALLOW : CREEL_VERDICT_DENY;
 
   g_variant_builder_init (&builder, G_VARIANT_TYPE_VARDICT);
   g_variant_builder_add (&builder, "{sv}", "verdict", g_variant_new_string (creel_verdict_get_name (decision.verdict)));
   g_variant_builder_add (&builder, "{sv}", "rule", g_variant_new_string (decision.rule != NULL ? decision.rule : ""));
   g_variant_builder_add (&builder, "{sv}", "origin", g_variant_new_string (decision.origin != NULL ? decision.origin : ""));
-  g_variant_builder_add (&builder, "{sv}", "reason", g_variant_new_string (decision.reason != NULL ? decision.reason : ""));
+  g_variant_builder_add (&builder, "{sv}", "reason",
+                         g_variant_new_string (answer != NULL && decision.verdict == CREEL_VERDICT_DENY ? CREEL_REASON_DECLINED
+                                               : decision.reason != NULL                                ? decision.reason
+                                                                                                        : ""));
+  if (answer != NULL)
+    g_variant_builder_add (&builder, "{sv}", "answer", g_variant_new_string (answer));
   pattern = creel_host_format_authority (host, port);
   g_variant_builder_add (&builder, "{sv}", "pattern", g_variant_new_take_string (g_strconcat (scheme == CREEL_SCHEME_TCP ? "tcp://" : "", pattern, NULL)));
   return g_variant_builder_end (&builder);

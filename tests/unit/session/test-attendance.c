@@ -113,6 +113,58 @@ test_answer (GatewayFixture *f, gconstpointer unused)
   g_free (answer.key);
 }
 
+static void
+check_url (GatewayFixture *f, const char *url, const char *verdict, const char *answer, const char *reason)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (GVariant) reply = gateway_call (f->a, INTERFACE, "Check", g_variant_new ("(ss)", url, "GET"), NULL, &error);
+  g_autoptr (GVariant) decision = NULL;
+  const char *got_verdict = NULL, *got_answer = NULL, *got_reason = NULL;
+
+  g_assert_no_error (error);
+  g_variant_get (reply, "(@a{sv})", &decision);
+  g_variant_lookup (decision, "verdict", "&s", &got_verdict);
+  g_variant_lookup (decision, "answer", "&s", &got_answer);
+  g_variant_lookup (decision, "reason", "&s", &got_reason);
+  g_assert_cmpstr (got_verdict, ==, verdict);
+  g_assert_cmpstr (got_answer, ==, answer);
+  if (reason != NULL)
+    g_assert_cmpstr (got_reason, ==, reason);
+}
+
+/* What was answered for this run is what a check says too, and only for what was asked about. */
+static void
+test_check (GatewayFixture *f, gconstpointer unused)
+{
+  static const char *const choices[] = { "run", "deny-run", "once" };
+  g_autoptr (GError) error = NULL;
+
+  gateway_write_definition (f, DEFINITION "Ask=*.example\n");
+  g_assert_true (creel_gateway_reload (f->gateway, NULL));
+  attend (f->a);
+  check_url (f, "https://name0.example/x", "ask", NULL, NULL);
+  for (guint i = 0; i < G_N_ELEMENTS (choices); i++)
+    {
+      g_autofree char *name = g_strdup_printf ("name%u.example", i);
+      Answer answer = { 0 };
+      guint64 id = 0;
+
+      g_assert_nonnull (ask (f, name, &answer));
+      wait_for (f, 1, &id);
+      g_assert_true (call_answer (f, id, choices[i], &error));
+      wait_for (f, 0, &id);
+      g_free (answer.key);
+    }
+  check_url (f, "https://name0.example/x", "allow", "run", NULL);
+  check_url (f, "name0.example", "allow", "run", NULL);
+  check_url (f, "http://name0.example/x", "ask", NULL, NULL);
+  check_url (f, "https://name1.example/x", "deny", "deny-run", CREEL_REASON_DECLINED);
+  check_url (f, "https://name2.example/x", "ask", NULL, NULL);
+  gateway_write_definition (f, DEFINITION "Ask=*.example\nDeny=name0.example\n");
+  g_assert_true (creel_gateway_reload (f->gateway, NULL));
+  check_url (f, "https://name0.example/x", "deny", NULL, CREEL_REASON_RULE);
+}
+
 /* Nobody there, and then nobody any more. */
 static void
 test_gone (GatewayFixture *f, gconstpointer unused)
@@ -217,6 +269,7 @@ main (int argc, char **argv)
   creel_error_quark ();
 #define ADD(path, func) g_test_add ("/attendance/" path, GatewayFixture, NULL, gateway_set_up, func, gateway_tear_down)
   ADD ("answer", test_answer);
+  ADD ("check", test_check);
   ADD ("gone", test_gone);
   ADD ("timeout", test_timeout);
   ADD ("storm", test_storm);
