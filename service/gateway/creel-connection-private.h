@@ -42,7 +42,7 @@ struct _CreelConnection
   gint64 started;
   gboolean fresh; /* nothing was read in this state yet */
   gboolean turned_away;
-  gboolean cut; /* it must not end in order, because an answer would look whole */
+  gboolean cut; /* it must not end in order, because an answer would look whole, or a refusal like one */
   GList half_open; /* its place in the proxy's queue; data NULL: it is not there */
 };
 

@@ -60,5 +60,6 @@ creel_connection_refuse_raw (CreelConnection *connection, const char *reason, co
 {
   connection->number = ++connection->proxy->next_request;
   creel_connection_audit (connection, CREEL_MESSAGE_REQUEST, "CONNECT", reason, rule, NULL);
+  connection->cut = TRUE; /* programs wait for more after an end in order, or take it for an empty answer */
   creel_connection_end (connection);
 }

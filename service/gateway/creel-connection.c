@@ -2,14 +2,13 @@
 #include "creel-connection-private.h"
 
 #include <string.h>
-#include <sys/socket.h>
 
-#include "creel-channel-stream.h"
 #include "creel-client-hello.h"
 #include "creel-model-runner.h"
 #include "creel-names.h"
 #include "creel-permit.h"
 #include "creel-refusal.h"
+#include "creel-reset.h"
 
 #define LINGER_SECONDS 2
 
@@ -594,15 +593,10 @@ creel_connection_new (CreelProxy *proxy, GIOStream *stream, CreelHost *target, g
 static void
 cut (CreelConnection *connection)
 {
-  const struct linger none = { 1, 0 };
-
   if (connection->tls != NULL)
     creel_tls_stream_cut (connection->tls);
   creel_endpoint_flush (connection->guest);
-  if (CREEL_IS_CHANNEL_STREAM (connection->stream))
-    creel_channel_stream_abort (CREEL_CHANNEL_STREAM (connection->stream));
-  else if (G_IS_SOCKET_CONNECTION (connection->stream))
-    setsockopt (g_socket_get_fd (g_socket_connection_get_socket (G_SOCKET_CONNECTION (connection->stream))), SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  creel_reset (connection->stream);
 }
 
 void

@@ -99,7 +99,8 @@ creel_refusal_explain_decision (const CreelDecision *decision, const char *sandb
     return g_strdup_printf ("Everything is denied because the rules cannot be read; on the host, creel inspect %s says why", sandbox);
   if (decision->rule != NULL && decision->verdict == CREEL_VERDICT_DENY)
     return g_strdup_printf ("The rule “%s” denies it", decision->rule);
-  return g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s", sandbox,
+  /* what speaks there is ssh, which a rule for HTTP and TLS would not let through */
+  return g_strdup_printf ("No rule allows it; on the host: creel network proxy %s --allow-host %s%s", sandbox, port == 22 ? "tcp://" : "",
                           port == 443 || port == 80 ? creel_host_get_text (host) : authority);
 }
 

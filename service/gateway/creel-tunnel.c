@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-tunnel.h"
 
+#include "creel-reset.h"
+
 struct _CreelTunnel
 {
   CreelEndpoint *guest, *upstream;
@@ -31,7 +33,7 @@ carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelWebSock
       creel_endpoint_flush (to);
     }
   creel_endpoint_peek (from, &size);
-  if (!*ended && size == 0 && creel_endpoint_at_eof (from))
+  if (!*ended && size == 0 && creel_endpoint_at_eof (from) && !creel_endpoint_has_failed (from))
     {
       *ended = TRUE;
       creel_endpoint_shutdown (to);
@@ -79,16 +81,24 @@ creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelWebSocket 
   return tunnel;
 }
 
+/* Half of something must not look whole to who gets it. */
+static void
+end (CreelEndpoint *to, gboolean ended)
+{
+  if (!ended || creel_endpoint_get_pending (to) > 0)
+    creel_reset (creel_endpoint_get_stream (to));
+  creel_endpoint_close (to);
+  creel_endpoint_unref (to);
+}
+
 void
 creel_tunnel_free (CreelTunnel *tunnel)
 {
   if (tunnel == NULL)
     return;
   g_clear_handle_id (&tunnel->start, g_source_remove);
-  creel_endpoint_close (tunnel->guest);
-  creel_endpoint_close (tunnel->upstream);
-  creel_endpoint_unref (tunnel->guest);
-  creel_endpoint_unref (tunnel->upstream);
+  end (tunnel->guest, tunnel->upstream_ended);
+  end (tunnel->upstream, tunnel->guest_ended);
   g_free (tunnel);
 }
 

@@ -12,6 +12,7 @@ typedef void (*CreelTunnelFunc) (gpointer user_data);
  * loop. */
 CreelTunnel *creel_tunnel_new (CreelEndpoint *guest, CreelEndpoint *upstream, CreelWebSocket *messages, CreelTunnelFunc func,
                                gpointer user_data);
+/* Closes both; who did not get all and the end of it gets a reset. */
 void creel_tunnel_free (CreelTunnel *tunnel);
 /* Monotonic time of the last byte. */
 gint64 creel_tunnel_get_activity (CreelTunnel *tunnel);

@@ -333,6 +333,12 @@ creel_endpoint_close (CreelEndpoint *endpoint)
   g_io_stream_close (endpoint->stream, NULL, NULL);
 }
 
+GIOStream *
+creel_endpoint_get_stream (CreelEndpoint *endpoint)
+{
+  return endpoint->stream;
+}
+
 guint64
 creel_endpoint_get_bytes_read (CreelEndpoint *endpoint)
 {

@@ -40,6 +40,8 @@ gsize creel_endpoint_get_pending (CreelEndpoint *endpoint);
 void creel_endpoint_shutdown (CreelEndpoint *endpoint);
 void creel_endpoint_close (CreelEndpoint *endpoint);
 
+/* Borrowed. */
+GIOStream *creel_endpoint_get_stream (CreelEndpoint *endpoint);
 guint64 creel_endpoint_get_bytes_read (CreelEndpoint *endpoint);
 guint64 creel_endpoint_get_bytes_written (CreelEndpoint *endpoint);
 /* The stream and what was read of it and not consumed, to put a layer on top; the endpoint is closed to further use. */

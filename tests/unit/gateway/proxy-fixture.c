@@ -15,6 +15,7 @@ on_origin_read (GObject *source, GAsyncResult *result, gpointer user_data)
   g_autoptr (GBytes) bytes = g_input_stream_read_bytes_finish (G_INPUT_STREAM (source), result, &error);
   GSocketConnection *connection = g_object_get_data (G_OBJECT (source), "connection");
 
+  f->origin_broke = f->origin_broke || bytes == NULL;
   if (bytes == NULL || g_bytes_get_size (bytes) == 0)
     return;
   g_byte_array_append (f->origin_got, g_bytes_get_data (bytes, NULL), (guint) g_bytes_get_size (bytes));

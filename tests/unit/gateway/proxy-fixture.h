@@ -16,6 +16,7 @@ typedef struct
   GByteArray *origin_got;
   const char *origin_says;
   gboolean origin_closes;
+  gboolean origin_broke; /* a connection to it did not end in order */
   GPtrArray *origin_connections;
   char *directory, *journal;
   int journal_fd;

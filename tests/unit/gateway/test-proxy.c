@@ -66,6 +66,16 @@ test_audit_down (Fixture *f, gconstpointer unused)
   close (fd);
 }
 
+/* Half of something must not look whole to a server. */
+static gboolean
+breaks_for_origin (Fixture *f)
+{
+  for (gint64 deadline = g_get_monotonic_time () + 6 * G_USEC_PER_SEC; !f->origin_broke && g_get_monotonic_time () < deadline;)
+    if (!g_main_context_iteration (NULL, FALSE))
+      g_usleep (500);
+  return f->origin_broke;
+}
+
 static void
 test_tightened (Fixture *f, gconstpointer unused)
 {
@@ -82,6 +92,26 @@ test_tightened (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (creel_proxy_get_n_connections (f->proxy), ==, 0);
   g_autofree char *rest = talk (f, NULL, NULL, &ended);
   g_assert_true (ended);
+  g_assert_true (breaks_for_origin (f));
+}
+
+static void
+test_guest_breaks (Fixture *f, gconstpointer unused)
+{
+  g_autofree char *authority = g_strdup_printf ("localhost:%u", f->port);
+
+  set_rules (f, "tcp://localhost");
+  f->origin_says = "pong";
+  start_client (f, authority);
+  g_autofree char *first = talk (f, "ping", "pong", NULL);
+  /* a guest that closes with something unread resets its connection */
+  g_assert_cmpint (write (f->client_fd, "ping", 4), ==, 4);
+  while (f->origin_got->len < 8 || recv (f->client_fd, &(char){ 0 }, 1, MSG_PEEK) < 1)
+    g_main_context_iteration (NULL, FALSE);
+  close (f->client_fd);
+  f->client_fd = 0;
+  g_assert_true (breaks_for_origin (f));
+  g_assert_cmpuint (creel_proxy_get_n_connections (f->proxy), ==, 0);
 }
 
 static void
@@ -99,6 +129,7 @@ test_half_close (Fixture *f, gconstpointer unused)
   g_autofree char *answer = talk (f, NULL, NULL, &ended);
   g_assert_cmpstr (answer, ==, "all of it");
   g_assert_true (ended);
+  g_assert_false (f->origin_broke);
 }
 
 /* Who stops in the middle is not waited for without end. */
@@ -457,6 +488,7 @@ main (int argc, char **argv)
   ADD ("/proxy/no-policy", test_no_policy);
   ADD ("/proxy/audit-down", test_audit_down);
   ADD ("/proxy/tightened", test_tightened);
+  ADD ("/proxy/guest-breaks", test_guest_breaks);
   ADD ("/proxy/half-close", test_half_close);
   ADD ("/proxy/answers", test_answers);
   ADD ("/proxy/clock", test_clock);
