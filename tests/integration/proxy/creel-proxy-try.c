@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The proxy of the gateway on a TCP port of the loopback, for real clients: it prints its CA to a file, audit entries to
- * standard error. For tests; never installed. */
+ * standard error; after SIGUSR2 its policy denies everything. For tests; never installed. */
 #include <gio/gio.h>
 #include <glib-unix.h>
 #include <netinet/in.h>
@@ -185,6 +185,15 @@ on_forget (gpointer proxy)
   return G_SOURCE_CONTINUE;
 }
 
+static gboolean
+on_deny (gpointer proxy)
+{
+  g_autoptr (CreelPolicy) nothing = creel_policy_new (CREEL_VERDICT_DENY);
+
+  creel_proxy_set_policy (proxy, nothing, NULL);
+  return G_SOURCE_CONTINUE;
+}
+
 static void
 open_journal (void)
 {
@@ -263,6 +272,7 @@ main (int argc, char **argv)
   g_signal_connect (service, "incoming", G_CALLBACK (on_incoming), proxy);
   g_unix_signal_add (SIGTERM, on_signal, loop);
   g_unix_signal_add (SIGUSR1, on_forget, proxy);
+  g_unix_signal_add (SIGUSR2, on_deny, proxy);
   puts ("ready");
   fflush (stdout);
   g_main_loop_run (loop);
