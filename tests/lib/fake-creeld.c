@@ -339,6 +339,8 @@ on_check_network (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, 
   g_variant_dict_insert (&decision, "rule", "s", allowed ? "example.com" : "");
   g_variant_dict_insert (&decision, "origin", "s", allowed ? "50-definition.conf:7" : "");
   g_variant_dict_insert (&decision, "reason", "s", allowed ? "" : "policy");
+  if (strstr (url, "answered") != NULL)
+    g_variant_dict_insert (&decision, "answer", "s", allowed ? "run" : "deny-run");
   creel_dbus_sandbox_complete_check_network (sandbox, invocation, g_variant_dict_end (&decision));
   return TRUE;
 }

@@ -106,6 +106,8 @@ test_outputs (void)
   golden ("ports-none", "ports box");
   golden ("network-check", "network check box https://example.com/");
   golden ("network-check-denied", "network check box https://evil.test/ --method POST");
+  golden ("network-check-answered", "network check box https://answered.example.com/");
+  golden ("network-check-declined", "network check box https://answered.test/");
   golden ("network-check-json", "network check --json box https://evil.test/");
   golden ("image-ls", "image ls");
   golden ("image-ls-json", "image ls --json");
