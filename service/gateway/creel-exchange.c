@@ -683,7 +683,8 @@ creel_exchange_waits_for_body (CreelExchange *exchange)
   gsize unread;
 
   creel_endpoint_peek (exchange->guest, &unread);
-  return exchange->upstream != NULL && !exchange->request_body.done && !exchange->response_started && unread == 0;
+  return exchange->upstream != NULL && creel_endpoint_get_pending (exchange->upstream) == 0 && !exchange->request_body.done &&
+         !exchange->response_started && unread == 0;
 }
 
 gboolean
