@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "creel-socket-source.h"
+
 #define OUT_MAX (64 * 1024)
 #define LINGER_SECONDS 5
 
@@ -218,27 +220,8 @@ half_finalize (GSource *source)
   g_object_unref (self->half);
 }
 
-/* As the child of another source, a TLS stream's above all, it has a closure for a callback; without this it would be gone after its first
- * dispatch, and the stream above would never be woken again. */
-static gboolean
-half_closure_callback (GObject *half, gpointer user_data)
-{
-  GClosure *closure = user_data;
-  GValue again = G_VALUE_INIT, parameter = G_VALUE_INIT;
-  gboolean result;
-
-  g_value_init (&again, G_TYPE_BOOLEAN);
-  g_value_init (&parameter, G_TYPE_OBJECT);
-  g_value_set_object (&parameter, half);
-  g_closure_invoke (closure, &again, 1, &parameter, NULL);
-  result = g_value_get_boolean (&again);
-  g_value_unset (&parameter);
-  g_value_unset (&again);
-  return result;
-}
-
 static GSourceFuncs half_source_funcs = {
-  half_prepare, half_check, half_dispatch, half_finalize, (GSourceFunc) (void (*) (void)) half_closure_callback, NULL
+  half_prepare, half_check, half_dispatch, half_finalize, (GSourceFunc) (void (*) (void)) creel_socket_source_call_closure, NULL
 };
 
 static GSource *

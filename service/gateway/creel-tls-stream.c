@@ -4,18 +4,27 @@
 #include <errno.h>
 #include <string.h>
 
+#include "creel-socket-source.h"
+
+/* The record layer asks for the five bytes of a header, then for the record; a socket is read in larger pieces. */
+#define AHEAD_SIZE (32 * 1024)
+
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SAFE_RENEGOTIATION:%NO_SESSION_HASH"
 
 struct _CreelTlsStream
 {
   GIOStream parent;
   GIOStream *base;
+  int fd; /* of a base that is a socket, else -1 */
   GPollableInputStream *base_in;
   GPollableOutputStream *base_out;
   GInputStream *in;
   GOutputStream *out;
   gnutls_session_t session;
-  GByteArray *prefix;
+  guint8 *ahead; /* read and not yet asked for, room for AHEAD_SIZE at least; NULL: none */
+  gsize ahead_start, ahead_end;
+  guint64 pulled; /* bytes of all that the record layer got */
+  gboolean drained; /* the socket gave less than it was asked for, so it has no more */
   gboolean send_pending; /* the record layer holds bytes of an earlier write */
   gboolean eof;
   gboolean bye_sent;
@@ -44,24 +53,63 @@ fail_session (CreelTlsStream *self, int error_number)
   return -1;
 }
 
+static gboolean
+has_ahead (CreelTlsStream *self)
+{
+  return self->ahead_start < self->ahead_end;
+}
+
+static void
+drop_ahead (CreelTlsStream *self)
+{
+  if (!has_ahead (self))
+    g_clear_pointer (&self->ahead, g_free);
+}
+
+/* 0: at its end, -1: as errno says */
+static gssize
+read_base (CreelTlsStream *self, void *buffer, gsize size)
+{
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  if (self->fd >= 0)
+    return creel_socket_read (self->fd, buffer, size);
+  n = g_pollable_input_stream_read_nonblocking (self->base_in, buffer, size, NULL, &error);
+  if (n < 0)
+    errno = g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? EAGAIN : ECONNRESET;
+  return n;
+}
+
 static gssize
 pull (gnutls_transport_ptr_t data, void *buffer, gsize size)
 {
   CreelTlsStream *self = data;
-  g_autoptr (GError) error = NULL;
-  gssize n;
 
-  if (self->prefix->len > 0)
+  if (!has_ahead (self))
     {
-      n = (gssize) MIN (size, self->prefix->len);
-      memcpy (buffer, self->prefix->data, (gsize) n);
-      g_byte_array_remove_range (self->prefix, 0, (guint) n);
-      return n;
+      gssize n;
+
+      if (self->drained)
+        {
+          /* once: whoever waits now is woken by the socket if it has more after all */
+          self->drained = FALSE;
+          return fail_session (self, EAGAIN);
+        }
+      if (self->ahead == NULL)
+        self->ahead = g_malloc (AHEAD_SIZE);
+      n = read_base (self, self->ahead, AHEAD_SIZE);
+      if (n <= 0)
+        return n == 0 ? 0 : fail_session (self, errno == EAGAIN ? EAGAIN : ECONNRESET);
+      self->drained = self->fd >= 0 && n < AHEAD_SIZE;
+      self->ahead_start = 0;
+      self->ahead_end = (gsize) n;
     }
-  n = g_pollable_input_stream_read_nonblocking (self->base_in, buffer, size, NULL, &error);
-  if (n >= 0)
-    return n;
-  return fail_session (self, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? EAGAIN : ECONNRESET);
+  size = MIN (size, self->ahead_end - self->ahead_start);
+  memcpy (buffer, self->ahead + self->ahead_start, size);
+  self->ahead_start += size;
+  self->pulled += size;
+  return (gssize) size;
 }
 
 static gssize
@@ -69,8 +117,14 @@ push (gnutls_transport_ptr_t data, const void *buffer, gsize size)
 {
   CreelTlsStream *self = data;
   g_autoptr (GError) error = NULL;
-  gssize n = g_pollable_output_stream_write_nonblocking (self->base_out, buffer, size, NULL, &error);
+  gssize n;
 
+  if (self->fd >= 0)
+    {
+      n = creel_socket_write (self->fd, buffer, size);
+      return n >= 0 ? n : fail_session (self, errno == EAGAIN ? EAGAIN : EPIPE);
+    }
+  n = g_pollable_output_stream_write_nonblocking (self->base_out, buffer, size, NULL, &error);
   if (n >= 0)
     return n;
   return fail_session (self, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? EAGAIN : EPIPE);
@@ -90,9 +144,15 @@ stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flag
   CreelTlsStream *self = g_object_new (CREEL_TYPE_TLS_STREAM, NULL);
 
   self->base = g_object_ref (base);
+  self->fd = creel_socket_get_fd (base);
   self->base_in = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (base));
   self->base_out = G_POLLABLE_OUTPUT_STREAM (g_io_stream_get_output_stream (base));
-  g_byte_array_append (self->prefix, prefix, (guint) prefix_size);
+  if (prefix_size > 0)
+    {
+      self->ahead = g_malloc (MAX (prefix_size, AHEAD_SIZE));
+      memcpy (self->ahead, prefix, prefix_size);
+      self->ahead_end = prefix_size;
+    }
   if (gnutls_init (&self->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
     g_error ("Out of memory for a TLS session");
   gnutls_transport_set_ptr (self->session, self);
@@ -149,6 +209,7 @@ close_stream (GIOStream *stream, GCancellable *cancellable, GError **error)
       self->bye_sent = TRUE;
       gnutls_bye (self->session, GNUTLS_SHUT_WR);
     }
+  self->fd = -1; /* the number will be another's */
   return g_io_stream_close (self->base, NULL, error);
 }
 
@@ -164,7 +225,7 @@ creel_tls_stream_finalize (GObject *object)
   CreelTlsStream *self = CREEL_TLS_STREAM (object);
 
   g_clear_pointer (&self->session, gnutls_deinit);
-  g_clear_pointer (&self->prefix, g_byte_array_unref);
+  g_clear_pointer (&self->ahead, g_free);
   g_clear_object (&self->in);
   g_clear_object (&self->out);
   g_clear_object (&self->base);
@@ -191,7 +252,6 @@ creel_tls_stream_init (CreelTlsStream *self)
   out->tls = self;
   self->in = G_INPUT_STREAM (in);
   self->out = G_OUTPUT_STREAM (out);
-  self->prefix = g_byte_array_new ();
 }
 
 static gssize
@@ -205,13 +265,19 @@ static gssize
 input_read_nonblocking (GPollableInputStream *stream, void *buffer, gsize size, GError **error)
 {
   CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
+  guint64 before;
   gssize n;
 
   if (self->eof)
     return 0;
   do
-    n = gnutls_record_recv (self->session, buffer, size);
-  while (n == GNUTLS_E_INTERRUPTED);
+    {
+      before = self->pulled;
+      n = gnutls_record_recv (self->session, buffer, size);
+    }
+  /* a ticket is "again" too, and no socket would wake us for what was read with it */
+  while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && has_ahead (self) && self->pulled != before));
+  drop_ahead (self);
   if (n == GNUTLS_E_AGAIN)
     return would_block (error);
   if (n > 0)
@@ -232,7 +298,7 @@ input_is_readable (GPollableInputStream *stream)
 {
   CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
 
-  return self->eof || self->prefix->len > 0 || gnutls_record_check_pending (self->session) > 0 ||
+  return self->eof || has_ahead (self) || gnutls_record_check_pending (self->session) > 0 ||
          g_pollable_input_stream_is_readable (self->base_in);
 }
 
@@ -242,8 +308,10 @@ input_create_source (GPollableInputStream *stream, GCancellable *cancellable)
   CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
   GSource *child;
 
-  if (self->eof || self->prefix->len > 0 || gnutls_record_check_pending (self->session) > 0)
+  if (self->eof || has_ahead (self) || gnutls_record_check_pending (self->session) > 0)
     child = g_timeout_source_new (0);
+  else if (self->fd >= 0 && cancellable == NULL)
+    return creel_socket_source_new (G_OBJECT (stream), self->fd, G_IO_IN);
   else
     child = g_pollable_input_stream_create_source (self->base_in, NULL);
   GSource *source = g_pollable_source_new_full (stream, child, cancellable);
@@ -304,9 +372,13 @@ output_is_writable (GPollableOutputStream *stream)
 static GSource *
 output_create_source (GPollableOutputStream *stream, GCancellable *cancellable)
 {
-  GSource *child = g_pollable_output_stream_create_source (((CreelTlsOutput *) stream)->tls->base_out, NULL);
-  GSource *source = g_pollable_source_new_full (stream, child, cancellable);
+  CreelTlsStream *self = ((CreelTlsOutput *) stream)->tls;
+  GSource *child, *source;
 
+  if (self->fd >= 0 && cancellable == NULL)
+    return creel_socket_source_new (G_OBJECT (stream), self->fd, G_IO_OUT);
+  child = g_pollable_output_stream_create_source (self->base_out, NULL);
+  source = g_pollable_source_new_full (stream, child, cancellable);
   g_source_unref (child);
   return source;
 }
@@ -415,17 +487,26 @@ handshake_step (GTask *task)
   CreelTlsStream *self = g_task_get_source_object (task);
   Handshake *handshake = g_task_get_task_data (task);
   gnutls_datum_t text = { 0 };
+  guint64 before;
   int result;
 
   clear_source (&handshake->io);
   do
-    result = gnutls_handshake (self->session);
-  while (result < 0 && result != GNUTLS_E_AGAIN && !gnutls_error_is_fatal (result));
+    {
+      before = self->pulled;
+      result = gnutls_handshake (self->session);
+    }
+  while (result < 0 && !gnutls_error_is_fatal (result) && (result != GNUTLS_E_AGAIN || (has_ahead (self) && self->pulled != before)));
+  drop_ahead (self);
 
   if (result == GNUTLS_E_AGAIN)
     {
       /* bytes handed over with the stream are read before the stream itself, so waiting is for the stream only */
-      if (gnutls_record_get_direction (self->session) == 0)
+      gboolean reads = gnutls_record_get_direction (self->session) == 0;
+
+      if (self->fd >= 0)
+        handshake->io = creel_socket_source_new (G_OBJECT (self), self->fd, reads ? G_IO_IN : G_IO_OUT);
+      else if (reads)
         handshake->io = g_pollable_input_stream_create_source (self->base_in, NULL);
       else
         handshake->io = g_pollable_output_stream_create_source (self->base_out, NULL);

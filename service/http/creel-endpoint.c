@@ -1,19 +1,27 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-endpoint.h"
 
+#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
+
+#include "creel-socket-source.h"
+
+#define READ_SIZE (16 * 1024)
+/* What is at least that much goes out at once, without a copy, when nothing waits before it */
+#define DIRECT_MIN (16 * 1024)
 
 typedef struct
 {
   guint8 *data;
   gsize start, end, allocated;
+  gsize used; /* never had more in it */
 } Buffer;
 
 struct _CreelEndpoint
 {
   grefcount ref_count;
   GIOStream *stream;
+  int fd; /* of a stream that is a socket, else -1 */
   GPollableInputStream *in;
   GPollableOutputStream *out;
   Buffer unread, unsent;
@@ -21,7 +29,9 @@ struct _CreelEndpoint
   CreelEndpointFunc func;
   gpointer user_data;
   guint64 bytes_read, bytes_written;
-  gboolean reading, eof, failed, source_is_steady;
+  gboolean reading, eof, failed, reads_much;
+  gboolean drained; /* the stream had no more when it was read */
+  gboolean source_is_steady, source_is_spared;
   gboolean shutdown_wanted, shutdown_done, closed;
 };
 
@@ -30,9 +40,16 @@ static void
 buffer_release (Buffer *buffer)
 {
   if (buffer->data != NULL)
-    explicit_bzero (buffer->data, buffer->allocated);
+    explicit_bzero (buffer->data, buffer->used);
   g_clear_pointer (&buffer->data, g_free);
-  buffer->start = buffer->end = buffer->allocated = 0;
+  buffer->start = buffer->end = buffer->allocated = buffer->used = 0;
+}
+
+static void
+buffer_added (Buffer *buffer, gsize size)
+{
+  buffer->end += size;
+  buffer->used = MAX (buffer->used, buffer->end);
 }
 
 static void
@@ -55,7 +72,7 @@ buffer_reserve (Buffer *buffer, gsize room)
   if (used > 0)
     memcpy (data, buffer->data + buffer->start, used);
   buffer_release (buffer);
-  *buffer = (Buffer){ data, 0, used, allocated };
+  *buffer = (Buffer){ data, 0, used, allocated, used };
 }
 
 static void
@@ -82,6 +99,7 @@ creel_endpoint_new (GIOStream *stream)
 
   g_ref_count_init (&endpoint->ref_count);
   endpoint->stream = g_object_ref (stream);
+  endpoint->fd = creel_socket_get_fd (stream);
   endpoint->in = G_POLLABLE_INPUT_STREAM (g_io_stream_get_input_stream (stream));
   endpoint->out = G_POLLABLE_OUTPUT_STREAM (g_io_stream_get_output_stream (stream));
   return endpoint;
@@ -121,31 +139,68 @@ get_unread (CreelEndpoint *endpoint)
 
 static void arm_input (CreelEndpoint *endpoint);
 
+/* -1: broken, or nothing for now, which ret_later says */
+static gssize
+read_some (CreelEndpoint *endpoint, void *buffer, gsize size, gboolean *ret_later)
+{
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  if (endpoint->fd >= 0)
+    {
+      n = creel_socket_read (endpoint->fd, buffer, size);
+      *ret_later = n < 0 && errno == EAGAIN;
+      return n;
+    }
+  n = g_pollable_input_stream_read_nonblocking (endpoint->in, buffer, size, NULL, &error);
+  *ret_later = n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+  return n;
+}
+
+static gssize
+write_some (CreelEndpoint *endpoint, const void *data, gsize size, gboolean *ret_later)
+{
+  g_autoptr (GError) error = NULL;
+  gssize n;
+
+  if (endpoint->fd >= 0)
+    {
+      n = creel_socket_write (endpoint->fd, data, size);
+      *ret_later = n < 0 && errno == EAGAIN;
+    }
+  else
+    {
+      n = g_pollable_output_stream_write_nonblocking (endpoint->out, data, size, NULL, &error);
+      *ret_later = n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK);
+    }
+  if (n >= 0)
+    endpoint->bytes_written += (guint64) n;
+  else if (!*ret_later)
+    endpoint->failed = endpoint->eof = TRUE;
+  return n;
+}
+
 /* Reads until the stream has no more or the buffer is full; TRUE when it has no more for now. */
 static gboolean
 fill (CreelEndpoint *endpoint)
 {
   while (!endpoint->eof && get_unread (endpoint) < CREEL_ENDPOINT_READ_MAX)
     {
-      g_autoptr (GError) error = NULL;
-      gsize room = MIN (16 * 1024, CREEL_ENDPOINT_READ_MAX - get_unread (endpoint));
+      gsize room = MIN (endpoint->reads_much ? CREEL_ENDPOINT_READ_MAX : READ_SIZE, CREEL_ENDPOINT_READ_MAX - get_unread (endpoint));
+      gboolean later;
       gssize n;
 
       buffer_reserve (&endpoint->unread, room);
-      n = g_pollable_input_stream_read_nonblocking (endpoint->in, endpoint->unread.data + endpoint->unread.end, room,
-                                                    NULL, &error);
+      n = read_some (endpoint, endpoint->unread.data + endpoint->unread.end, room, &later);
       if (n > 0)
         {
-          endpoint->unread.end += (gsize) n;
+          buffer_added (&endpoint->unread, (gsize) n);
           endpoint->bytes_read += (guint64) n;
+          endpoint->reads_much = n >= READ_SIZE;
           continue;
         }
-      if (n < 0 && g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
-        {
-          if (get_unread (endpoint) == 0)
-            buffer_release (&endpoint->unread);
-          return TRUE;
-        }
+      if (later)
+        return TRUE;
       endpoint->eof = TRUE;
       if (n < 0)
         endpoint->failed = TRUE;
@@ -154,37 +209,48 @@ fill (CreelEndpoint *endpoint)
 }
 
 static gboolean
+is_input_wanted (CreelEndpoint *endpoint)
+{
+  return endpoint->reading && endpoint->func != NULL && !endpoint->eof && !endpoint->closed && get_unread (endpoint) < CREEL_ENDPOINT_READ_MAX;
+}
+
+static gboolean
 on_readable (GObject *stream, gpointer user_data)
 {
   g_autoptr (CreelEndpoint) endpoint = creel_endpoint_ref (user_data);
-  gboolean drained = fill (endpoint);
 
-  /* a source made while a TLS record was pending fires at once and for ever: make a new one */
-  if (!drained || !endpoint->source_is_steady)
+  if (!endpoint->eof && !is_input_wanted (endpoint))
     {
-      clear_source (&endpoint->in_source);
-      endpoint->source_is_steady = drained;
+      /* what ends one request and waits for the next comes right after us */
+      if (endpoint->source_is_spared)
+        clear_source (&endpoint->in_source);
+      endpoint->source_is_spared = !endpoint->source_is_spared;
+      return G_SOURCE_CONTINUE;
     }
+  endpoint->source_is_spared = FALSE;
+  endpoint->drained = fill (endpoint);
+  /* a source made while a TLS record was pending fires at once and for ever: make a new one */
+  if (endpoint->fd < 0 && (!endpoint->drained || !endpoint->source_is_steady))
+    clear_source (&endpoint->in_source);
   notify (endpoint);
+  if (endpoint->drained && get_unread (endpoint) == 0)
+    buffer_release (&endpoint->unread);
   if (!endpoint->closed)
     arm_input (endpoint);
   return G_SOURCE_CONTINUE;
 }
 
+/* What is not wanted for a while is not taken from the loop before it is ready: mostly it is wanted again by then. */
 static void
 arm_input (CreelEndpoint *endpoint)
 {
-  gboolean wanted = endpoint->reading && endpoint->func != NULL && !endpoint->eof && !endpoint->closed &&
-                    get_unread (endpoint) < CREEL_ENDPOINT_READ_MAX;
-
-  if (!wanted)
+  if (endpoint->eof || endpoint->closed)
+    clear_source (&endpoint->in_source);
+  else if (endpoint->in_source == NULL && is_input_wanted (endpoint))
     {
-      clear_source (&endpoint->in_source);
-      endpoint->source_is_steady = FALSE;
-    }
-  else if (endpoint->in_source == NULL)
-    {
-      endpoint->in_source = g_pollable_input_stream_create_source (endpoint->in, NULL);
+      endpoint->in_source = endpoint->fd >= 0 ? creel_socket_source_new (G_OBJECT (endpoint->in), endpoint->fd, G_IO_IN)
+                                              : g_pollable_input_stream_create_source (endpoint->in, NULL);
+      endpoint->source_is_steady = endpoint->drained || endpoint->fd >= 0;
       g_source_set_callback (endpoint->in_source, G_SOURCE_FUNC (on_readable), endpoint, NULL);
       g_source_attach (endpoint->in_source, NULL);
     }
@@ -234,11 +300,24 @@ creel_endpoint_has_failed (CreelEndpoint *endpoint)
 void
 creel_endpoint_write (CreelEndpoint *endpoint, gconstpointer data, gsize size)
 {
+  const guint8 *at = data;
+  gssize n = 0;
+  gboolean later;
+
+  while (!endpoint->closed && !endpoint->failed && n >= 0 && size >= DIRECT_MIN && creel_endpoint_get_pending (endpoint) == 0)
+    {
+      n = write_some (endpoint, at, size, &later);
+      if (n > 0)
+        {
+          at += n;
+          size -= (gsize) n;
+        }
+    }
   if (endpoint->closed || endpoint->failed || size == 0)
     return;
   buffer_reserve (&endpoint->unsent, size);
-  memcpy (endpoint->unsent.data + endpoint->unsent.end, data, size);
-  endpoint->unsent.end += size;
+  memcpy (endpoint->unsent.data + endpoint->unsent.end, at, size);
+  buffer_added (&endpoint->unsent, size);
 }
 
 gsize
@@ -272,27 +351,22 @@ creel_endpoint_flush (CreelEndpoint *endpoint)
 {
   while (!endpoint->closed && !endpoint->failed && creel_endpoint_get_pending (endpoint) > 0)
     {
-      g_autoptr (GError) error = NULL;
-      gssize n = g_pollable_output_stream_write_nonblocking (endpoint->out, endpoint->unsent.data + endpoint->unsent.start,
-                                                             creel_endpoint_get_pending (endpoint), NULL, &error);
+      gboolean later;
+      gssize n = write_some (endpoint, endpoint->unsent.data + endpoint->unsent.start, creel_endpoint_get_pending (endpoint), &later);
+
       if (n >= 0)
-        {
-          endpoint->bytes_written += (guint64) n;
-          buffer_drop (&endpoint->unsent, (gsize) n);
-          continue;
-        }
-      if (g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK))
+        buffer_drop (&endpoint->unsent, (gsize) n);
+      else if (later)
         {
           if (endpoint->out_source == NULL)
             {
-              endpoint->out_source = g_pollable_output_stream_create_source (endpoint->out, NULL);
+              endpoint->out_source = endpoint->fd >= 0 ? creel_socket_source_new (G_OBJECT (endpoint->out), endpoint->fd, G_IO_OUT)
+                                                       : g_pollable_output_stream_create_source (endpoint->out, NULL);
               g_source_set_callback (endpoint->out_source, G_SOURCE_FUNC (on_writable), endpoint, NULL);
               g_source_attach (endpoint->out_source, NULL);
             }
           return;
         }
-      endpoint->failed = TRUE;
-      endpoint->eof = TRUE;
     }
   clear_source (&endpoint->out_source);
   buffer_release (&endpoint->unsent);
@@ -319,6 +393,7 @@ static void
 stop (CreelEndpoint *endpoint)
 {
   endpoint->closed = TRUE;
+  endpoint->fd = -1;
   endpoint->func = NULL;
   clear_source (&endpoint->in_source);
   clear_source (&endpoint->out_source);

@@ -30,7 +30,7 @@ gboolean creel_endpoint_at_eof (CreelEndpoint *endpoint);
 /* The stream broke in either direction. */
 gboolean creel_endpoint_has_failed (CreelEndpoint *endpoint);
 
-/* Queues; creel_endpoint_flush() sends. */
+/* Queues; creel_endpoint_flush() sends. A large piece before which nothing waits may be sent at once. */
 void creel_endpoint_write (CreelEndpoint *endpoint, gconstpointer data, gsize size);
 void creel_endpoint_flush (CreelEndpoint *endpoint);
 /* Whether more may be added; sends first when it must. When not, the step function runs again once some was sent. */
