@@ -13,6 +13,7 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define VALUE_MAX 1024
+#define TEXT_SIZE 1024 /* most entries are shorter */
 #define WAIT_SECONDS 2
 
 struct _CreelAudit
@@ -26,6 +27,7 @@ struct _CreelAudit
 struct _CreelAuditEntry
 {
   GString *text; /* FIELD=value lines: the native protocol */
+  gboolean has_sandbox;
 };
 
 CreelAudit *
@@ -64,7 +66,7 @@ creel_audit_entry_new (const char *message_id, int priority, const char *event)
 {
   CreelAuditEntry *entry = g_new0 (CreelAuditEntry, 1);
 
-  entry->text = g_string_new (NULL);
+  entry->text = g_string_sized_new (TEXT_SIZE);
   creel_audit_entry_set (entry, "MESSAGE_ID", message_id);
   creel_audit_entry_printf (entry, "PRIORITY", "%d", priority);
   creel_audit_entry_set (entry, "SYSLOG_IDENTIFIER", "creel-gateway");
@@ -84,26 +86,37 @@ creel_audit_entry_free (CreelAuditEntry *entry)
 void
 creel_audit_entry_set (CreelAuditEntry *entry, const char *field, const char *value)
 {
-  g_autofree char *clean = NULL;
-  gsize length;
+  GString *text = entry->text;
+  gsize start, length;
 
   if (value == NULL)
     return;
-  clean = g_utf8_make_valid (value, (gssize) MIN (strlen (value), VALUE_MAX));
-  length = strlen (clean);
-  for (gsize i = 0; i < length; i++)
-    if ((guchar) clean[i] < ' ' || clean[i] == 0x7f)
-      clean[i] = '?';
-  g_string_append_printf (entry->text, "%s=%s\n", field, clean);
+  g_string_append (text, field);
+  g_string_append_c (text, '=');
+  start = text->len;
+  length = strnlen (value, VALUE_MAX);
+  if (g_utf8_validate_len (value, length, NULL))
+    g_string_append_len (text, value, (gssize) length);
+  else
+    {
+      g_autofree char *valid = g_utf8_make_valid (value, (gssize) length);
+
+      g_string_append (text, valid);
+    }
+  for (gsize i = start; i < text->len; i++)
+    if ((guchar) text->str[i] < ' ' || text->str[i] == 0x7f)
+      text->str[i] = '?';
+  g_string_append_c (text, '\n');
 }
 
 void
 creel_audit_entry_printf (CreelAuditEntry *entry, const char *field, const char *format, ...)
 {
+  char value[VALUE_MAX + 1];
   va_list arguments;
 
   va_start (arguments, format);
-  g_autofree char *value = g_strdup_vprintf (format, arguments);
+  g_vsnprintf (value, sizeof value, format, arguments);
   va_end (arguments);
   creel_audit_entry_set (entry, field, value);
 }
@@ -148,19 +161,22 @@ connect_socket (CreelAudit *audit)
 
 /* 1: taken, 0: later, -1: no journal there */
 static int
-try_write (Write *write)
+try_write (CreelAudit *audit, CreelAuditEntry *entry)
 {
-  GString *text = write->entry->text;
+  GString *text = entry->text;
 
-  for (int attempt = 0; attempt < 2 && connect_socket (write->audit); attempt++)
+  if (!entry->has_sandbox)
+    creel_audit_entry_set (entry, CREEL_FIELD_SANDBOX, audit->sandbox);
+  entry->has_sandbox = TRUE;
+  for (int attempt = 0; attempt < 2 && connect_socket (audit); attempt++)
     {
-      if (send (write->audit->fd, text->str, text->len, MSG_NOSIGNAL) == (gssize) text->len)
+      if (send (audit->fd, text->str, text->len, MSG_NOSIGNAL) == (gssize) text->len)
         return 1;
       if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
         return 0;
       /* journald was restarted: the socket of the old one is dead */
-      close (write->audit->fd);
-      write->audit->fd = -1;
+      close (audit->fd);
+      audit->fd = -1;
     }
   return -1;
 }
@@ -170,7 +186,7 @@ on_writable (int fd, GIOCondition condition, gpointer user_data)
 {
   GTask *task = user_data;
   Write *write = g_task_get_task_data (task);
-  int taken = try_write (write);
+  int taken = try_write (write->audit, write->entry);
 
   if (taken == 0)
     return G_SOURCE_CONTINUE;
@@ -197,6 +213,22 @@ on_timeout (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+gboolean
+creel_audit_write_now (CreelAudit *audit, CreelAuditEntry *entry)
+{
+  if (try_write (audit, entry) <= 0)
+    return FALSE;
+  creel_audit_entry_free (entry);
+  return TRUE;
+}
+
+void
+creel_audit_write (CreelAudit *audit, CreelAuditEntry *entry)
+{
+  if (!creel_audit_write_now (audit, entry))
+    creel_audit_write_async (audit, entry, NULL, NULL, NULL);
+}
+
 void
 creel_audit_write_async (CreelAudit *audit, CreelAuditEntry *entry, GCancellable *cancellable,
                          GAsyncReadyCallback callback, gpointer user_data)
@@ -208,8 +240,7 @@ creel_audit_write_async (CreelAudit *audit, CreelAuditEntry *entry, GCancellable
   g_task_set_task_data (task, write, write_free);
   write->audit = creel_audit_ref (audit);
   write->entry = entry;
-  creel_audit_entry_set (entry, CREEL_FIELD_SANDBOX, audit->sandbox);
-  taken = try_write (write);
+  taken = try_write (audit, entry);
   if (taken == 0)
     {
       write->writable = g_unix_fd_add (audit->fd, G_IO_OUT, on_writable, task);

@@ -25,4 +25,8 @@ void creel_audit_entry_printf (CreelAuditEntry *entry, const char *field, const 
 /* Takes the entry. Finishes with TRUE when journald has taken it, with CREEL_ERROR_FAILED when it could not within 2 s. */
 void creel_audit_write_async (CreelAudit *audit, CreelAuditEntry *entry, GCancellable *cancellable,
                               GAsyncReadyCallback callback, gpointer user_data);
+/* When journald takes the entry at once: TRUE, and the entry is taken. Else it is still the caller's, for the function above. */
+gboolean creel_audit_write_now (CreelAudit *audit, CreelAuditEntry *entry);
+/* Nobody waits for it. Takes the entry. */
+void creel_audit_write (CreelAudit *audit, CreelAuditEntry *entry);
 gboolean creel_audit_write_finish (CreelAudit *audit, GAsyncResult *result, GError **error);

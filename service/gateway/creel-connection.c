@@ -74,7 +74,7 @@ on_tunnel_end (gpointer user_data)
 
       creel_exchange_audit_amounts (entry, creel_endpoint_get_bytes_read (connection->guest),
                                     creel_endpoint_get_bytes_written (connection->guest), connection->started);
-      creel_audit_write_async (connection->proxy->audit, entry, NULL, NULL, NULL);
+      creel_audit_write (connection->proxy->audit, entry);
     }
   creel_connection_end (connection);
 }

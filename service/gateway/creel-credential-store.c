@@ -192,18 +192,26 @@ on_timeout (gpointer user_data)
   return G_SOURCE_REMOVE;
 }
 
+CreelSecret *
+creel_credential_store_get (CreelCredentialStore *store, const char *name)
+{
+  CreelSecret *secret = g_hash_table_lookup (store->secrets, name);
+
+  return secret != NULL ? creel_secret_ref (secret) : NULL;
+}
+
 void
 creel_credential_store_lookup_async (CreelCredentialStore *store, const char *name, GCancellable *cancellable,
                                      GAsyncReadyCallback callback, gpointer user_data)
 {
   GTask *task = g_task_new (NULL, cancellable, callback, user_data);
-  CreelSecret *secret = g_hash_table_lookup (store->secrets, name);
+  CreelSecret *secret = creel_credential_store_get (store, name);
   Lookup *lookup;
 
   if (secret != NULL || store->func == NULL)
     {
       if (secret != NULL)
-        g_task_return_pointer (task, creel_secret_ref (secret), (GDestroyNotify) creel_secret_unref);
+        g_task_return_pointer (task, secret, (GDestroyNotify) creel_secret_unref);
       else
         g_task_return_new_error (task, CREEL_ERROR, CREEL_ERROR_NO_AGENT, "Nobody can provide keys");
       g_object_unref (task);

@@ -25,6 +25,8 @@ void creel_credential_store_set_func (CreelCredentialStore *store, CreelSecretFu
 CreelSecret *creel_credential_store_peek (CreelCredentialStore *store, const char *name);
 /* names NULL or empty: all */
 void creel_credential_store_forget (CreelCredentialStore *store, const char *const *names);
+/* A reference when the key is there already, else NULL: then it can be looked up. */
+CreelSecret *creel_credential_store_get (CreelCredentialStore *store, const char *name);
 void creel_credential_store_lookup_async (CreelCredentialStore *store, const char *name, GCancellable *cancellable,
                                           GAsyncReadyCallback callback, gpointer user_data);
 /* A reference, or NULL with CREEL_ERROR_NO_AGENT, KEYRING_LOCKED, NO_SUCH_SECRET, TIMED_OUT, FAILED. */

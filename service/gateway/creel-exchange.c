@@ -106,7 +106,7 @@ announce_end (CreelExchange *exchange)
                                 creel_endpoint_get_bytes_written (exchange->guest) + creel_endpoint_get_pending (exchange->guest) -
                                     exchange->guest_written,
                                 exchange->started);
-  creel_audit_write_async (exchange->proxy->audit, entry, NULL, NULL, NULL);
+  creel_audit_write (exchange->proxy->audit, entry);
 }
 
 static void
@@ -174,32 +174,10 @@ move_request_body (CreelExchange *exchange)
 {
   CreelHttpBody *body = &exchange->request_body;
 
-  while (!body->done && creel_endpoint_has_room (exchange->upstream))
+  if (!creel_send_body (body, exchange->guest, exchange->upstream, &exchange->activity))
     {
-      gsize size, payload_size;
-      const guint8 *payload;
-      const guint8 *data = creel_endpoint_peek (exchange->guest, &size);
-      gssize used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
-
-      if (used < 0)
-        {
-          refuse (exchange, CREEL_REASON_MALFORMED, "The body of the request is framed wrongly");
-          return;
-        }
-      if (used == 0)
-        break;
-      exchange->activity = g_get_monotonic_time ();
-      if (payload_size > 0)
-        {
-          char line[32];
-
-          if (body->kind == CREEL_BODY_CHUNKED)
-            creel_endpoint_write (exchange->upstream, line, (gsize) g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", payload_size));
-          creel_endpoint_write (exchange->upstream, payload, payload_size);
-          if (body->kind == CREEL_BODY_CHUNKED)
-            creel_endpoint_write (exchange->upstream, "\r\n", 2);
-        }
-      creel_endpoint_consume (exchange->guest, (gsize) used);
+      refuse (exchange, CREEL_REASON_MALFORMED, "The body of the request is framed wrongly");
+      return;
     }
   if (body->done && !exchange->request_ended)
     {
@@ -410,6 +388,30 @@ step (CreelEndpoint *endpoint, gpointer user_data)
     complete (exchange);
 }
 
+/* takes the connection */
+static void
+send_request (CreelExchange *exchange, CreelEndpoint *upstream, gboolean reused, gboolean absolute, CreelSecret *parent_secret)
+{
+  CreelRequest *request = exchange->request;
+
+  exchange->upstream = upstream;
+  exchange->reused = reused;
+  exchange->activity = g_get_monotonic_time ();
+  exchange->absolute = absolute;
+  g_clear_pointer (&exchange->parent_secret, creel_secret_unref);
+  exchange->parent_secret = parent_secret;
+  creel_send_head (request, upstream, exchange->credential, exchange->secret, absolute, parent_secret);
+  if (request->expects_continue && !exchange->request_started && request->body_kind != CREEL_BODY_NONE)
+    {
+      creel_endpoint_write (exchange->guest, "HTTP/1.1 100 Continue\r\n\r\n", 25);
+      creel_endpoint_flush (exchange->guest);
+    }
+  exchange->request_started = TRUE;
+  creel_endpoint_set_reading (upstream, TRUE);
+  creel_endpoint_set_func (upstream, step, exchange);
+  step (upstream, exchange);
+}
+
 static void
 on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
 {
@@ -430,33 +432,21 @@ on_upstream (GObject *source, GAsyncResult *result, gpointer user_data)
       refuse (exchange, got.reason, message);
       return;
     }
-  exchange->upstream = upstream;
-  exchange->reused = got.reused;
-  exchange->activity = g_get_monotonic_time ();
-  exchange->absolute = got.absolute;
-  g_clear_pointer (&exchange->parent_secret, creel_secret_unref);
-  exchange->parent_secret = got.secret;
-  creel_send_head (request, upstream, exchange->credential, exchange->secret, got.absolute, got.secret);
-  if (request->expects_continue && !exchange->request_started && request->body_kind != CREEL_BODY_NONE)
-    {
-      creel_endpoint_write (exchange->guest, "HTTP/1.1 100 Continue\r\n\r\n", 25);
-      creel_endpoint_flush (exchange->guest);
-    }
-  exchange->request_started = TRUE;
-  creel_endpoint_set_reading (upstream, TRUE);
-  creel_endpoint_set_func (upstream, step, exchange);
-  step (upstream, exchange);
+  send_request (exchange, upstream, got.reused, got.absolute, got.secret);
 }
 
 static void
 open_upstream (CreelExchange *exchange, gboolean fresh)
 {
   CreelRequest *request = exchange->request;
+  guint idle = fresh || request->wants_websocket ? 0 : creel_request_is_repeatable (request) ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS;
+  CreelEndpoint *kept = creel_upstream_take (exchange->proxy->upstream, request->host, request->port, get_use (request), idle);
 
-  creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, request->decision.asked,
-                             get_use (request),
-                             fresh || request->wants_websocket ? 0 : creel_request_is_repeatable (request) ? REUSE_SECONDS : REUSE_UNSAFE_SECONDS,
-                             exchange->cancellable, on_upstream, exchange);
+  if (kept != NULL)
+    send_request (exchange, kept, TRUE, FALSE, NULL);
+  else
+    creel_upstream_open_async (exchange->proxy->upstream, exchange->proxy->policy, request->host, request->port, request->decision.asked,
+                               get_use (request), idle, exchange->cancellable, on_upstream, exchange);
 }
 
 static void
@@ -478,8 +468,13 @@ on_announced (GObject *source, GAsyncResult *result, gpointer user_data)
 static void
 announce (CreelExchange *exchange)
 {
-  creel_audit_write_async (exchange->proxy->audit, make_entry (exchange, CREEL_MESSAGE_REQUEST, NULL), exchange->cancellable,
-                           on_announced, exchange);
+  CreelAuditEntry *entry = make_entry (exchange, CREEL_MESSAGE_REQUEST, NULL);
+
+  exchange->announced = creel_audit_write_now (exchange->proxy->audit, entry);
+  if (exchange->announced)
+    open_upstream (exchange, FALSE);
+  else
+    creel_audit_write_async (exchange->proxy->audit, entry, exchange->cancellable, on_announced, exchange);
 }
 
 static void
@@ -532,8 +527,11 @@ proceed (CreelExchange *exchange)
   request->head->target = g_steal_pointer (&request->target);
   creel_inject_strip (exchange->credential, request->head);
   request->target = g_strdup (request->head->target);
-  creel_credential_store_lookup_async (exchange->proxy->store, exchange->credential->name, exchange->cancellable, on_secret,
-                                       exchange);
+  exchange->secret = creel_credential_store_get (exchange->proxy->store, exchange->credential->name);
+  if (exchange->secret != NULL)
+    announce (exchange);
+  else
+    creel_credential_store_lookup_async (exchange->proxy->store, exchange->credential->name, exchange->cancellable, on_secret, exchange);
 }
 
 static void authorize (CreelExchange *exchange);

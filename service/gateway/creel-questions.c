@@ -186,7 +186,7 @@ audit (const Question *question, const char *answer, const char *by)
   creel_audit_entry_set (entry, CREEL_FIELD_RULE, question->rule[0] != '\0' ? question->rule : NULL);
   creel_audit_entry_printf (entry, "MESSAGE", "%s: question about %s %s:%u%s: %s", questions->sandbox, question->method, question->host,
                             question->port, question->path, answer);
-  creel_audit_write_async (questions->audit, entry, NULL, NULL, NULL);
+  creel_audit_write (questions->audit, entry);
 }
 
 /* The question goes; then all who wait hear of it. Each may do anything, also stop the waiting of others. */

@@ -60,3 +60,33 @@ creel_send_head (CreelRequest *request, CreelEndpoint *to, const CreelCredential
     write_line (to, creel_parent_format_authorization (parent_secret));
   creel_endpoint_write (to, "\r\n", 2);
 }
+
+gboolean
+creel_send_body (CreelHttpBody *body, CreelEndpoint *from, CreelEndpoint *to, gint64 *activity)
+{
+  while (!body->done && creel_endpoint_has_room (to))
+    {
+      gsize size, payload_size;
+      const guint8 *payload;
+      const guint8 *data = creel_endpoint_peek (from, &size);
+      gssize used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
+
+      if (used < 0)
+        return FALSE;
+      if (used == 0)
+        break;
+      *activity = g_get_monotonic_time ();
+      if (payload_size > 0)
+        {
+          char line[32];
+
+          if (body->kind == CREEL_BODY_CHUNKED)
+            creel_endpoint_write (to, line, (gsize) g_snprintf (line, sizeof line, "%" G_GSIZE_MODIFIER "x\r\n", payload_size));
+          creel_endpoint_write (to, payload, payload_size);
+          if (body->kind == CREEL_BODY_CHUNKED)
+            creel_endpoint_write (to, "\r\n", 2);
+        }
+      creel_endpoint_consume (from, (gsize) used);
+    }
+  return TRUE;
+}

@@ -139,6 +139,14 @@ take_kept (CreelUpstream *upstream, const char *key, guint max_idle_seconds)
   return NULL;
 }
 
+CreelEndpoint *
+creel_upstream_take (CreelUpstream *upstream, const CreelHost *host, guint16 port, CreelUpstreamUse use, guint max_idle_seconds)
+{
+  g_autofree char *key = make_key (host, port, use);
+
+  return upstream->parent == NULL && max_idle_seconds > 0 ? take_kept (upstream, key, max_idle_seconds) : NULL;
+}
+
 typedef struct
 {
   CreelUpstream *upstream;

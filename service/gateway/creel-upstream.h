@@ -30,6 +30,8 @@ typedef enum
 void creel_upstream_open_async (CreelUpstream *upstream, CreelPolicy *policy, CreelHost *host, guint16 port, gboolean asked, CreelUpstreamUse use,
                                 guint max_idle_seconds, GCancellable *cancellable, GAsyncReadyCallback callback,
                                 gpointer user_data);
+/* A kept connection that can be used at once, or NULL: then one can be opened. It is reused, and not the parent proxy's. */
+CreelEndpoint *creel_upstream_take (CreelUpstream *upstream, const CreelHost *host, guint16 port, CreelUpstreamUse use, guint max_idle_seconds);
 typedef struct
 {
   gboolean reused;
