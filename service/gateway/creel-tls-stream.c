@@ -112,22 +112,30 @@ pull (gnutls_transport_ptr_t data, void *buffer, gsize size)
   return (gssize) size;
 }
 
+/* of what a handshake says in one go, all pieces together */
 static gssize
-push (gnutls_transport_ptr_t data, const void *buffer, gsize size)
+push (gnutls_transport_ptr_t data, const giovec_t *pieces, int n_pieces)
 {
   CreelTlsStream *self = data;
   g_autoptr (GError) error = NULL;
-  gssize n;
+  gsize n = 0;
 
   if (self->fd >= 0)
     {
-      n = creel_socket_write (self->fd, buffer, size);
-      return n >= 0 ? n : fail_session (self, errno == EAGAIN ? EAGAIN : EPIPE);
+      gssize sent = creel_socket_write_pieces (self->fd, pieces, n_pieces);
+
+      return sent >= 0 ? sent : fail_session (self, errno == EAGAIN ? EAGAIN : EPIPE);
     }
-  n = g_pollable_output_stream_write_nonblocking (self->base_out, buffer, size, NULL, &error);
-  if (n >= 0)
-    return n;
-  return fail_session (self, g_error_matches (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK) ? EAGAIN : EPIPE);
+  switch (g_pollable_output_stream_writev_nonblocking (self->base_out, (const GOutputVector *) pieces, (gsize) n_pieces, &n, NULL, &error))
+    {
+    case G_POLLABLE_RETURN_OK:
+      return (gssize) n;
+    case G_POLLABLE_RETURN_WOULD_BLOCK:
+      return fail_session (self, EAGAIN);
+    case G_POLLABLE_RETURN_FAILED:
+    default:
+      return fail_session (self, EPIPE);
+    }
 }
 
 /* only asked for by gnutls_handshake() with a time limit, which is not used */
@@ -157,7 +165,7 @@ stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flag
     g_error ("Out of memory for a TLS session");
   gnutls_transport_set_ptr (self->session, self);
   gnutls_transport_set_pull_function (self->session, pull);
-  gnutls_transport_set_push_function (self->session, push);
+  gnutls_transport_set_vec_push_function (self->session, push);
   gnutls_transport_set_pull_timeout_function (self->session, pull_timeout);
   gnutls_priority_set_direct (self->session, PRIORITY, NULL);
   gnutls_credentials_set (self->session, GNUTLS_CRD_CERTIFICATE, credentials);

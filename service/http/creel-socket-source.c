@@ -76,12 +76,21 @@ creel_socket_read (int fd, void *buffer, gsize size)
 }
 
 gssize
-creel_socket_write (int fd, const void *data, gsize size)
+creel_socket_write_pieces (int fd, const struct iovec *pieces, int n_pieces)
 {
+  struct msghdr message = { .msg_iov = (struct iovec *) pieces, .msg_iovlen = (gsize) n_pieces };
   gssize n;
 
   do
-    n = send (fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    n = sendmsg (fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
   while (n < 0 && errno == EINTR);
   return n;
+}
+
+gssize
+creel_socket_write (int fd, const void *data, gsize size)
+{
+  struct iovec piece = { (void *) data, size };
+
+  return creel_socket_write_pieces (fd, &piece, 1);
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <gio/gio.h>
+#include <sys/uio.h>
 
 /* What GSocket makes of each wait and each try costs more than the bytes of a small request: a source below a source, an error with a text, and
  * with GLib 2.74 a write to wake a loop that is awake. So sockets are waited for, read and written directly. */
@@ -20,3 +21,4 @@ gboolean creel_socket_source_call_closure (GObject *stream, gpointer closure);
 /* As recv() and send(), never waiting and without SIGPIPE: -1 with errno, EAGAIN for later. */
 gssize creel_socket_read (int fd, void *buffer, gsize size);
 gssize creel_socket_write (int fd, const void *data, gsize size);
+gssize creel_socket_write_pieces (int fd, const struct iovec *pieces, int n_pieces);
