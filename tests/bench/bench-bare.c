@@ -2,7 +2,8 @@
 /* The floor: a guest without anything of Creel on the host but the channel's code.
  * bench-bare boot DIR QEMU...     starts it with sockets DIR/control and DIR/egress and the console in DIR/console. Prints seconds since
  *                                 its start: "alive" (first line of /init), "open" (both channels), "command" (the exit of `true`); and "processor", what QEMU used to then.
- * bench-bare raw DIR BYTES QEMU...  reads BYTES from DIR/egress as fast as they come, and prints MB/s. */
+ * bench-bare raw DIR BYTES QEMU...  reads BYTES from DIR/egress as fast as they come, and prints MB/s.
+ * bench-bare raw-in DIR BYTES QEMU...  writes BYTES there from when the guest says a byte until it says another, and prints MB/s. */
 #include "creel-channel.h"
 
 #include <errno.h>
@@ -221,6 +222,33 @@ raw (const char *directory, uint64_t bytes, char **argv)
   stop ();
 }
 
+static void
+raw_in (const char *directory, uint64_t bytes, char **argv)
+{
+  static char buffer[256 * 1024];
+  int listener = listen_at (directory, "egress");
+  uint64_t left = bytes, first;
+  int fd;
+
+  start (argv);
+  fd = accept (listener, NULL, NULL);
+  if (read (fd, buffer, 1) != 1)
+    die ("read");
+  first = creel_channel_now ();
+  while (left > 0)
+    {
+      ssize_t n = write (fd, buffer, left < sizeof buffer ? left : sizeof buffer);
+
+      if (n <= 0)
+        die ("write");
+      left -= (uint64_t) n;
+    }
+  if (read (fd, buffer, 1) != 1)
+    die ("read");
+  printf ("%.1f\n", (double) bytes / (double) (creel_channel_now () - first));
+  stop ();
+}
+
 int
 main (int argc, char **argv)
 {
@@ -229,9 +257,11 @@ main (int argc, char **argv)
     boot (argv[2], argv + 3);
   else if (argc >= 5 && strcmp (argv[1], "raw") == 0)
     raw (argv[2], strtoull (argv[3], NULL, 10), argv + 4);
+  else if (argc >= 5 && strcmp (argv[1], "raw-in") == 0)
+    raw_in (argv[2], strtoull (argv[3], NULL, 10), argv + 4);
   else
     {
-      fprintf (stderr, "usage: bench-bare boot DIR QEMU... | raw DIR BYTES QEMU...\n");
+      fprintf (stderr, "usage: bench-bare boot DIR QEMU... | raw|raw-in DIR BYTES QEMU...\n");
       return 2;
     }
   return 0;

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The guest's side of tests/bench, static.
- * As PID 1 of a bare guest: writes zeros into its first virtio port for ever: the raw channel that others are compared with.
+ * As PID 1 of a bare guest: writes zeros into its first virtio port for ever: the raw channel that others are compared with. With
+ * bench.in=BYTES on the kernel's command line: says so with a byte, reads that many and says so again.
+ * bench-guest fetch AUTHORITY BYTES: a connection through the explicit proxy to an origin that answers GET /BYTES; throws them away. MB/s.
  * bench-guest spawn N PROGRAM [WORD...]: microseconds of each fork, exec and wait, one a line. */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -98,18 +102,65 @@ open_port (void)
   return -1;
 }
 
+static int
+fetch (const char *authority, const char *bytes)
+{
+  static char buffer[WRITE_SIZE];
+  struct sockaddr_in proxy = { .sin_family = AF_INET, .sin_port = htons (3128), .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  unsigned long long total = 0, wanted = strtoull (bytes, NULL, 10);
+  int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  double began = usec ();
+  ssize_t n = snprintf (buffer, sizeof buffer, "GET http://%s/%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n", authority, bytes, authority);
+
+  if (connect (fd, (struct sockaddr *) &proxy, sizeof proxy) != 0 || write (fd, buffer, (size_t) n) != n)
+    return 1;
+  while ((n = read (fd, buffer, sizeof buffer)) > 0)
+    {
+      if (total == 0 && strncmp (buffer, "HTTP/1.1 200 ", 13) != 0)
+        fprintf (stderr, "bench-guest: %.*s\n", (int) strcspn (buffer, "\r"), buffer);
+      total += (unsigned long long) n;
+    }
+  if (total < wanted)
+    return 1;
+  printf ("%.1f\n", (double) total / (usec () - began));
+  return 0;
+}
+
+static void
+take (int fd, unsigned long long left)
+{
+  static char buffer[WRITE_SIZE];
+  ssize_t n = write (fd, "", 1);
+
+  while (left > 0 && (n = read (fd, buffer, left < sizeof buffer ? (size_t) left : sizeof buffer)) >= 0)
+    {
+      /* nobody is at the other end yet */
+      if (n == 0)
+        usleep (10000);
+      left -= (unsigned long long) n;
+    }
+  n = write (fd, "", 1);
+}
+
 static void
 be_init (void)
 {
-  static char zeros[WRITE_SIZE];
+  static char zeros[WRITE_SIZE], words[4096];
+  const char *in;
   int fd;
 
   mount ("devtmpfs", "/dev", "devtmpfs", 0, NULL);
   mount ("proc", "/proc", "proc", 0, NULL);
   mount ("sysfs", "/sys", "sysfs", 0, NULL);
   load_modules ();
+  fd = open ("/proc/cmdline", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || read (fd, words, sizeof words - 1) < 0)
+    words[0] = '\0';
+  in = strstr (words, "bench.in=");
   fd = open_port ();
-  while (fd >= 0 && write (fd, zeros, sizeof zeros) > 0)
+  if (in != NULL)
+    take (fd, strtoull (in + 9, NULL, 10));
+  while (in == NULL && fd >= 0 && write (fd, zeros, sizeof zeros) > 0)
     ;
   while (1)
     pause ();
@@ -122,6 +173,8 @@ main (int argc, char **argv)
     be_init ();
   if (argc >= 4 && strcmp (argv[1], "spawn") == 0)
     return spawn (atoi (argv[2]), argv + 3);
-  fprintf (stderr, "usage: bench-guest spawn N PROGRAM [WORD...]\n");
+  if (argc == 4 && strcmp (argv[1], "fetch") == 0)
+    return fetch (argv[2], argv[3]);
+  fprintf (stderr, "usage: bench-guest spawn N PROGRAM [WORD...] | fetch AUTHORITY BYTES\n");
   return 2;
 }
