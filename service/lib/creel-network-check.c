@@ -76,8 +76,9 @@ creel_network_check_answered (const CreelPolicy *policy, const char *url, const 
   host = creel_host_parse_authority (url, authority, port, &port, error);
   if (host == NULL)
     return NULL;
+  /* what speaks at 22 is ssh */
   if (scheme == CREEL_SCHEME_UNKNOWN)
-    scheme = port == 80 ? CREEL_SCHEME_HTTP : CREEL_SCHEME_HTTPS;
+    scheme = port == 80 ? CREEL_SCHEME_HTTP : port == 22 ? CREEL_SCHEME_TCP : CREEL_SCHEME_HTTPS;
   if (scheme != CREEL_SCHEME_TCP)
     {
       g_autofree char *raw = g_strndup (url + authority, strcspn (url + authority, "?#"));

@@ -535,7 +535,9 @@ test_network_check (void)
     { "https://c.example/in/file", "PUT", "deny", "" },
     { "https://d.example/", "", "ask", "d.example" },
     { "tcp://e.example:22", "", "allow", "tcp://e.example:22" },
-    { "e.example:22", "", "deny", "" },
+    { "e.example:22", "", "allow", "tcp://e.example:22" },
+    { "https://e.example:22", "", "deny", "" },
+    { "a.example:22", "", "deny", "" },
     { "", "", NULL, "no host" },
     { "https:///x", "", NULL, "no host" },
     { "ftp://a.example/", "", NULL, "scheme" },
@@ -576,7 +578,7 @@ test_network_check_pattern (void)
 {
   static const char *const cases[][2] = {
     { "https://B.example/x", "b.example:443" },   { "http://b.example", "b.example:80" },      { "b.example:8443", "b.example:8443" },
-    { "https://[2001:DB8::1]/", "[2001:db8::1]:443" }, { "tcp://b.example:22", "tcp://b.example:22" }, { "localhost:99", "localhost:99" },
+    { "https://[2001:DB8::1]/", "[2001:db8::1]:443" }, { "tcp://b.example:22", "tcp://b.example:22" }, { "b.example:22", "tcp://b.example:22" }, { "localhost:99", "localhost:99" },
   };
   g_autoptr (CreelPolicy) policy = creel_policy_new (D);
 
