@@ -68,6 +68,9 @@ leaf_clear (gpointer data)
   CreelLeaf *leaf = data;
 
   g_clear_pointer (&leaf->credentials, gnutls_certificate_free_credentials);
+  if (leaf->ticket_key.data != NULL)
+    gnutls_memset (leaf->ticket_key.data, 0, leaf->ticket_key.size);
+  gnutls_free (leaf->ticket_key.data);
 }
 
 void
@@ -229,7 +232,8 @@ creel_ca_get_leaf (CreelCa *ca, const char *host, GError **error)
     return NULL;
   leaf = g_rc_box_new0 (CreelLeaf);
   ok = check (gnutls_certificate_allocate_credentials (&leaf->credentials), "make credentials", error) &&
-       check (gnutls_certificate_set_x509_key (leaf->credentials, &crt, 1, ca->leaf_key), "set the certificate", error);
+       check (gnutls_certificate_set_x509_key (leaf->credentials, &crt, 1, ca->leaf_key), "set the certificate", error) &&
+       check (gnutls_session_ticket_key_generate (&leaf->ticket_key), "make a key for tickets", error);
   gnutls_x509_crt_deinit (crt);
   if (!ok)
     {

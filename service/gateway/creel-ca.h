@@ -20,10 +20,12 @@ GBytes *creel_ca_export (CreelCa *ca);
 /* The certificate for the guest's trust stores, PEM; borrowed. */
 const char *creel_ca_get_certificate (CreelCa *ca);
 
-/* Server credentials with a leaf for a host. */
+/* Server credentials with a leaf for a host, and the key of the tickets by which its clients resume sessions: another one for each
+ * host, so that no session of one resumes at another. */
 typedef struct
 {
   gnutls_certificate_credentials_t credentials;
+  gnutls_datum_t ticket_key;
 } CreelLeaf;
 /* The leaf for `host` (canonical name or address), minted or from the cache; a new reference, to be kept as long as a
  * session uses it. */

@@ -168,7 +168,7 @@ intercept (CreelConnection *connection)
   set_state (connection, STATE_HANDSHAKE);
   base = creel_endpoint_steal_stream (connection->guest, &unread);
   gconstpointer data = g_bytes_get_data (unread, &size);
-  g_autoptr (CreelTlsStream) stream = creel_tls_stream_new_server (base, data, size, leaf->credentials);
+  g_autoptr (CreelTlsStream) stream = creel_tls_stream_new_server (base, data, size, leaf->credentials, &leaf->ticket_key);
   g_object_set_data_full (G_OBJECT (stream), "creel-leaf", leaf, (GDestroyNotify) creel_leaf_unref);
   creel_tls_stream_handshake_async (stream, connection->proxy->times.head, connection->cancellable, on_handshake, connection);
 }

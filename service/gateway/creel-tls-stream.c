@@ -175,11 +175,13 @@ stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flag
 
 CreelTlsStream *
 creel_tls_stream_new_server (GIOStream *base, gconstpointer prefix, gsize prefix_size,
-                             gnutls_certificate_credentials_t credentials)
+                             gnutls_certificate_credentials_t credentials, const gnutls_datum_t *ticket_key)
 {
   CreelTlsStream *self = stream_new (base, prefix, prefix_size, GNUTLS_SERVER, credentials);
 
   gnutls_certificate_server_set_request (self->session, GNUTLS_CERT_IGNORE);
+  if (ticket_key != NULL)
+    gnutls_session_ticket_enable_server (self->session, ticket_key);
   return self;
 }
 

@@ -10,9 +10,10 @@
 #define CREEL_TYPE_TLS_STREAM (creel_tls_stream_get_type ())
 G_DECLARE_FINAL_TYPE (CreelTlsStream, creel_tls_stream, CREEL, TLS_STREAM, GIOStream)
 
-/* Server for the guest. prefix: bytes already read from base. credentials must outlive the stream. */
+/* Server for the guest. prefix: bytes already read from base. credentials must outlive the stream. ticket_key: clients may resume
+ * sessions (RFC 8446 section 2.2, RFC 5077), without early data; NULL: they cannot. */
 CreelTlsStream *creel_tls_stream_new_server (GIOStream *base, gconstpointer prefix, gsize prefix_size,
-                                             gnutls_certificate_credentials_t credentials);
+                                             gnutls_certificate_credentials_t credentials, const gnutls_datum_t *ticket_key);
 /* Client for the internet: sends `host` as SNI (not for addresses) and verifies the certificate for it. */
 CreelTlsStream *creel_tls_stream_new_client (GIOStream *base, const char *host, gboolean is_address,
                                              gnutls_certificate_credentials_t credentials);
