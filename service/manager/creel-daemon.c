@@ -106,6 +106,27 @@ own_name (CreelDaemon *daemon, GError **error)
   return FALSE;
 }
 
+static void
+on_known (gpointer user_data, GError *error)
+{
+  --*(guint *) user_data;
+}
+
+/* At the start only: until systemd said what runs, nothing seems to. */
+static void
+learn_states (CreelDaemon *daemon)
+{
+  GHashTableIter iter;
+  gpointer sandbox;
+  guint waiting = 0;
+
+  g_hash_table_iter_init (&iter, daemon->sandboxes);
+  for (; g_hash_table_iter_next (&iter, NULL, &sandbox); waiting++)
+    creel_sandbox_refresh (sandbox, on_known, &waiting);
+  while (waiting > 0)
+    g_main_context_iteration (NULL, TRUE);
+}
+
 CreelDaemon *
 creel_daemon_new (GError **error)
 {
@@ -130,6 +151,7 @@ creel_daemon_new (GError **error)
   creel_image_store_clean ();
   daemon->ceiling = creel_ceiling_new (daemon);
   creel_daemon_rescan (daemon);
+  learn_states (daemon);
   if (!creel_dispatch_export (daemon, error) || !own_name (daemon, error))
     return NULL;
   return g_steal_pointer (&daemon);

@@ -3,7 +3,8 @@
  *   a workspace check of a path with "missing" exits with 10; the start of a sandbox "bad-..." fails with 70 + GuestFailed;
  *   a port 6666 is busy; an engine that is killed has failed with 9, one whose context is 666 does not start, one with 777 does though its job is not seen to end;
  *   a worker with "endless" goes on until it is killed. What polkit was asked for is appended to $MOCK_POLKIT.asked.
- * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. While there is a $MOCK_POLKIT.hold the person thinks. */
+ * polkit allows what the file in $MOCK_POLKIT lists, one action a line; no file: everything. While there is a $MOCK_POLKIT.hold the person thinks,
+ * while there is a $MOCK_POLKIT.slow nobody hears what is active. */
 #include <gio/gio.h>
 #include <gio/gunixfdlist.h>
 #include <stdio.h>
@@ -224,7 +225,10 @@ on_get (GDBusConnection *bus, const char *sender, const char *path, const char *
 {
   const char *state = g_hash_table_lookup (active, path);
   int code = GPOINTER_TO_INT (g_hash_table_lookup (status, path));
+  g_autofree char *slow = g_strconcat (g_getenv ("MOCK_POLKIT"), ".slow", NULL);
 
+  while (g_file_test (slow, G_FILE_TEST_EXISTS))
+    g_usleep (10000);
   if (g_str_equal (name, "ActiveState"))
     return g_variant_new_string (state != NULL ? state : "inactive");
   if (g_str_equal (name, "Environment"))
