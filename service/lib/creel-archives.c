@@ -72,9 +72,21 @@ add_file (CreelPolicy *policy, const char *path)
     }
 }
 
-/* FALSE when the file cannot be read; one that is not there says nothing. */
+/* pip takes "-" and "_", "=" and ":" */
 static gboolean
-read_setting (const Setting *setting, char **ret_value)
+is_about (const char *line, const char *key)
+{
+  for (; *key != '\0'; line++, key++)
+    if ((*line == '_' ? '-' : g_ascii_tolower (*line)) != *key)
+      return FALSE;
+  line += strspn (line, " \t");
+  return *line == '=' || *line == ':';
+}
+
+/* FALSE when the file cannot be read; one that is not there says nothing. ret_named: it says something, perhaps in a section or a way
+ * that is not for us. */
+static gboolean
+read_setting (const Setting *setting, char **ret_value, gboolean *ret_named)
 {
   g_autofree char *path = creel_root_path (setting->file);
   g_autofree char *section = g_strdup ("");
@@ -93,6 +105,7 @@ read_setting (const Setting *setting, char **ret_value)
       char *equals = strchr (*line, '=');
 
       g_strstrip (*line);
+      *ret_named |= is_about (*line, setting->key);
       if (**line == '[')
         {
           g_free (section);
@@ -126,8 +139,9 @@ creel_archives_add_rules (CreelPolicy *policy)
   for (gsize i = 0; i < G_N_ELEMENTS (settings); i++)
     {
       g_autofree char *value = NULL;
+      gboolean named = FALSE;
 
-      if (read_setting (&settings[i], &value) && value == NULL)
+      if (read_setting (&settings[i], &value, &named) && !named)
         for (gsize j = 0; j < G_N_ELEMENTS (settings[i].defaults) && settings[i].defaults[j] != NULL; j++)
           add_url (policy, settings[i].defaults[j], "the program's default");
     }
@@ -193,8 +207,9 @@ creel_archives_environment (void)
   for (gsize i = 0; i < G_N_ELEMENTS (settings); i++)
     {
       g_autofree char *value = NULL;
+      gboolean named = FALSE;
 
-      if (read_setting (&settings[i], &value) && value != NULL)
+      if (read_setting (&settings[i], &value, &named) && value != NULL)
         add_variable (environment, settings[i].name, value, settings[i].urls);
     }
   return g_strv_builder_end (environment);

@@ -18,10 +18,7 @@ LLVMFuzzerTestOneInput (const unsigned char *data, size_t size)
 
       /* one spelling, which is safe as a line of references.conf, an argument and a part of a path */
       g_assert_cmpstr (name, ==, same);
-      g_assert_true (strpbrk (name, "= \n\t$%\\\"'") == NULL && name[0] != '-' && name[0] != '/' && name[0] != '.');
-      /* two dots are never a whole part of a path; in a tag they may stand beside letters */
-      g_assert_true (strstr (reference->path, "..") == NULL && (reference->host == NULL || strstr (reference->host, "..") == NULL));
-      g_assert_true (reference->tag == NULL || (reference->tag[0] != '.' && strchr (reference->tag, '/') == NULL));
+      g_assert_true (strpbrk (name, "= \n\t$%\\\"'") == NULL && strstr (name, "..") == NULL && name[0] != '-' && name[0] != '/');
       creel_reference_qualify (again, "docker.io");
       g_free (same);
       same = creel_reference_format (again);

@@ -448,6 +448,9 @@ test_archives_default (void)
     { "fund=false\n", "[global]\ntimeout = 60\n", A, A },
     { "registry=https://npm.example/\n", NULL, D, A },
     { NULL, "[global]\nindex-url = https://pip.example/simple\n", A, D },
+    { NULL, "[install]\nindex-url = https://pip.example/simple\n", A, D },
+    { NULL, "[global]\nIndex_URL: https://pip.example/simple\n", A, D },
+    { "#registry=https://npm.example/\n", "# index-url = https://pip.example/simple\n", A, A },
     { "/", "/", D, D },
     { "registry=\xff", "\xff", D, D },
   };
@@ -554,7 +557,7 @@ test_network_check (void)
     {
       g_autoptr (GError) error = NULL;
       g_autoptr (GVariant) decision = creel_network_check (policy, cases[i].url, cases[i].method, &error);
-      const char *verdict = "", *rule = "";
+      const char *verdict = "", *rule = "", *origin = "";
 
       g_test_message ("%s %s", cases[i].url, cases[i].method);
       if (cases[i].verdict == NULL)
@@ -567,9 +570,11 @@ test_network_check (void)
         }
       g_assert_no_error (error);
       g_variant_ref_sink (decision);
-      g_assert_true (g_variant_lookup (decision, "verdict", "&s", &verdict) && g_variant_lookup (decision, "rule", "&s", &rule));
+      g_assert_true (g_variant_lookup (decision, "verdict", "&s", &verdict) && g_variant_lookup (decision, "rule", "&s", &rule) &&
+                     g_variant_lookup (decision, "origin", "&s", &origin));
       g_assert_cmpstr (verdict, ==, cases[i].verdict);
       g_assert_cmpstr (rule, ==, cases[i].rule);
+      g_assert_cmpstr (origin, ==, rule[0] != '\0' ? "test:1" : "");
     }
 }
 
