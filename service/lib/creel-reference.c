@@ -136,10 +136,11 @@ digest_is_valid (const char *digest)
   return g_str_has_prefix (digest, "sha256:") && strlen (digest) == 71 && strspn (digest + 7, HEX) == 64;
 }
 
+/* Registries take two dots in a row in a tag; nobody uses them, and so no name of ours has them anywhere. */
 static gboolean
 tag_is_valid (const char *tag)
 {
-  return tag[0] != '\0' && strchr (WORD, tag[0]) != NULL && strlen (tag) <= MAX_TAG && strspn (tag, WORD ".-") == strlen (tag);
+  return strstr (tag, "..") == NULL && tag[0] != '\0' && strchr (WORD, tag[0]) != NULL && strlen (tag) <= MAX_TAG && strspn (tag, WORD ".-") == strlen (tag);
 }
 
 static CreelReference *

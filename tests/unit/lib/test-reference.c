@@ -46,7 +46,7 @@ test_spelling (void)
   };
   static const char *const bad[] = { "", "a b", "UP", "../x", "-x", "x:", "a//b", "/x", "x/", "x:a:b", "x@", "x@sha256:1", "x@sha512:" HEX_A,
                                      "x@sha256:" HEX_A "@sha256:" HEX_A, "a...b", "a___b", "x.", ".x/y", "a..b/c", "host:0/x", "host:65536/x",
-                                     "host:/x", "ho st.de/x", "[::1/x", "[::g]:1/x", "[fe80::1%eth0]/x", "-h.de/x", "h-.de/x", "x:-tag", "x:.tag",
+                                     "host:/x", "ho st.de/x", "[::1/x", "[::g]:1/x", "[fe80::1%eth0]/x", "-h.de/x", "h-.de/x", "x:-tag", "x:.tag", "x:V..",
                                      HEX_A, "sha256-" HEX_A, "x\n", "x=y", "user@host.de/x", "https://host.de/x", "x:t=1", "\xc3\xa4" };
 
   for (guint i = 0; i < G_N_ELEMENTS (good); i++)
