@@ -11,6 +11,7 @@
 #include "creel-exec.h"
 #include "creel-image-collect.h"
 #include "creel-image-store.h"
+#include "creel-network-check.h"
 #include "creel-network.h"
 #include "creel-sandbox-store.h"
 #include "creel-sandbox.h"
@@ -288,6 +289,28 @@ test_network_open (gpointer fixture, gconstpointer unused)
       g_assert_true (creel_network_apply (d, changes, &widens, NULL));
       g_assert_cmpint (widens, ==, cases[i].widens);
     }
+}
+
+/* The rules of a definition, with the line where they stand. */
+static void
+test_check_network (gpointer fixture, gconstpointer unused)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) d = creel_definition_parse ("box", "[X-Creel]\nOwner=1\nImage=shell\nAllow=a.example\n", -1, "t", &error);
+  g_autoptr (GVariant) yes = NULL;
+  g_autoptr (GVariant) no = NULL;
+  const char *verdict, *origin;
+
+  yes = g_variant_ref_sink (creel_network_check (d->policy, "https://a.example/x?y", "", &error));
+  g_assert_no_error (error);
+  g_assert_true (g_variant_lookup (yes, "verdict", "&s", &verdict) && g_variant_lookup (yes, "origin", "&s", &origin));
+  g_assert_cmpstr (verdict, ==, "allow");
+  g_assert_cmpstr (origin, ==, "t:4");
+  no = g_variant_ref_sink (creel_network_check (d->policy, "b.example", "", &error));
+  g_assert_true (g_variant_lookup (no, "verdict", "&s", &verdict));
+  g_assert_cmpstr (verdict, ==, "deny");
+  g_assert_null (creel_network_check (d->policy, "https://u@a.example/", "", &error));
+  g_assert_nonnull (error);
 }
 
 static void
@@ -665,6 +688,7 @@ main (int argc, char **argv)
   g_test_add_vtable ("/manager/create", 0, NULL, setup, test_create, teardown);
   g_test_add_vtable ("/manager/network", 0, NULL, setup, test_network, teardown);
   g_test_add_vtable ("/manager/network-open", 0, NULL, setup, test_network_open, teardown);
+  g_test_add_vtable ("/manager/check-network", 0, NULL, setup, test_check_network, teardown);
   g_test_add_vtable ("/manager/store", 0, NULL, setup, test_store, teardown);
   g_test_add_vtable ("/manager/collect", 0, NULL, setup, test_collect, teardown);
   g_test_add_vtable ("/manager/images", 0, NULL, setup, test_images, teardown);
