@@ -9,7 +9,8 @@
 /* The record layer asks for the five bytes of a header, then for the record; a socket is read in larger pieces. */
 #define AHEAD_SIZE (32 * 1024)
 
-#define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:%SAFE_RENEGOTIATION:%NO_SESSION_HASH"
+/* X25519 is the group with the least to compute here, and the one that nearly all know */
+#define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:%SAFE_RENEGOTIATION:%NO_SESSION_HASH"
 
 struct _CreelTlsStream
 {
@@ -25,6 +26,7 @@ struct _CreelTlsStream
   gsize ahead_start, ahead_end;
   guint64 pulled; /* bytes of all that the record layer got */
   gboolean drained; /* the socket gave less than it was asked for, so it has no more */
+  GByteArray *held;      /* what a handshake says, until it waits for the peer: one packet for what GnuTLS makes three of; NULL: nothing is held */
   gboolean send_pending; /* the record layer holds bytes of an earlier write */
   gboolean eof;
   gboolean bye_sent;
@@ -112,30 +114,62 @@ pull (gnutls_transport_ptr_t data, void *buffer, gsize size)
   return (gssize) size;
 }
 
-/* of what a handshake says in one go, all pieces together */
+/* -1: as errno says */
 static gssize
-push (gnutls_transport_ptr_t data, const giovec_t *pieces, int n_pieces)
+write_base (CreelTlsStream *self, const giovec_t *pieces, int n_pieces)
 {
-  CreelTlsStream *self = data;
   g_autoptr (GError) error = NULL;
   gsize n = 0;
 
   if (self->fd >= 0)
-    {
-      gssize sent = creel_socket_write_pieces (self->fd, pieces, n_pieces);
-
-      return sent >= 0 ? sent : fail_session (self, errno == EAGAIN ? EAGAIN : EPIPE);
-    }
+    return creel_socket_write_pieces (self->fd, pieces, n_pieces);
   switch (g_pollable_output_stream_writev_nonblocking (self->base_out, (const GOutputVector *) pieces, (gsize) n_pieces, &n, NULL, &error))
     {
     case G_POLLABLE_RETURN_OK:
       return (gssize) n;
     case G_POLLABLE_RETURN_WOULD_BLOCK:
-      return fail_session (self, EAGAIN);
+      errno = EAGAIN;
+      return -1;
     case G_POLLABLE_RETURN_FAILED:
     default:
-      return fail_session (self, EPIPE);
+      errno = EPIPE;
+      return -1;
     }
+}
+
+static gssize
+push (gnutls_transport_ptr_t data, const giovec_t *pieces, int n_pieces)
+{
+  CreelTlsStream *self = data;
+  gssize n = 0;
+
+  if (self->held == NULL)
+    {
+      n = write_base (self, pieces, n_pieces);
+      return n >= 0 ? n : fail_session (self, errno == EAGAIN ? EAGAIN : EPIPE);
+    }
+  for (int i = 0; i < n_pieces; i++)
+    {
+      g_byte_array_append (self->held, pieces[i].iov_base, (guint) pieces[i].iov_len);
+      n += (gssize) pieces[i].iov_len;
+    }
+  return n;
+}
+
+/* FALSE: some is left, as errno says */
+static gboolean
+send_held (CreelTlsStream *self)
+{
+  while (self->held->len > 0)
+    {
+      giovec_t piece = { self->held->data, self->held->len };
+      gssize n = write_base (self, &piece, 1);
+
+      if (n < 0)
+        return FALSE;
+      g_byte_array_remove_range (self->held, 0, (guint) n);
+    }
+  return TRUE;
 }
 
 /* only asked for by gnutls_handshake() with a time limit, which is not used */
@@ -149,6 +183,7 @@ static CreelTlsStream *
 stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flags, gnutls_certificate_credentials_t credentials)
 {
   static const gnutls_datum_t alpn = { (void *) "http/1.1", 8 };
+  static gnutls_priority_t priority; /* of all sessions, for good */
   CreelTlsStream *self = g_object_new (CREEL_TYPE_TLS_STREAM, NULL);
 
   self->base = g_object_ref (base);
@@ -161,13 +196,16 @@ stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flag
       memcpy (self->ahead, prefix, prefix_size);
       self->ahead_end = prefix_size;
     }
-  if (gnutls_init (&self->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL) < 0)
+  if (priority == NULL && gnutls_priority_init (&priority, PRIORITY, NULL) < 0)
+    g_error ("GnuTLS does not know the algorithms");
+  /* a share for one group: those for others are seldom asked for */
+  if (gnutls_init (&self->session, flags | GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_KEY_SHARE_TOP) < 0)
     g_error ("Out of memory for a TLS session");
   gnutls_transport_set_ptr (self->session, self);
   gnutls_transport_set_pull_function (self->session, pull);
   gnutls_transport_set_vec_push_function (self->session, push);
   gnutls_transport_set_pull_timeout_function (self->session, pull_timeout);
-  gnutls_priority_set_direct (self->session, PRIORITY, NULL);
+  gnutls_priority_set (self->session, priority);
   gnutls_credentials_set (self->session, GNUTLS_CRD_CERTIFICATE, credentials);
   gnutls_alpn_set_protocols (self->session, &alpn, 1, 0);
   return self;
@@ -236,6 +274,7 @@ creel_tls_stream_finalize (GObject *object)
 
   g_clear_pointer (&self->session, gnutls_deinit);
   g_clear_pointer (&self->ahead, g_free);
+  g_clear_pointer (&self->held, g_byte_array_unref);
   g_clear_object (&self->in);
   g_clear_object (&self->out);
   g_clear_object (&self->base);
@@ -431,6 +470,7 @@ typedef struct
   GSource *io;
   GSource *timeout;
   GSource *cancel;
+  int result; /* of gnutls_handshake(): GNUTLS_E_AGAIN until it has ended; what it said last may have to be sent still */
 } Handshake;
 
 static void
@@ -492,55 +532,73 @@ on_handshake_cancelled (GCancellable *cancellable, gpointer user_data)
 }
 
 static void
+handshake_wait (GTask *task, GIOCondition condition)
+{
+  CreelTlsStream *self = g_task_get_source_object (task);
+  Handshake *handshake = g_task_get_task_data (task);
+
+  if (self->fd >= 0)
+    handshake->io = creel_socket_source_new (G_OBJECT (self), self->fd, condition);
+  else if (condition == G_IO_IN)
+    /* bytes handed over with the stream are read before the stream itself, so waiting is for the stream only */
+    handshake->io = g_pollable_input_stream_create_source (self->base_in, NULL);
+  else
+    handshake->io = g_pollable_output_stream_create_source (self->base_out, NULL);
+  g_source_set_callback (handshake->io, G_SOURCE_FUNC (on_handshake_ready), task, NULL);
+  g_source_attach (handshake->io, NULL);
+}
+
+static GError *
+handshake_error (CreelTlsStream *self, int result)
+{
+  gnutls_datum_t text = { 0 };
+  GError *error;
+
+  if (result != GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
+    return g_error_new_literal (G_TLS_ERROR, G_TLS_ERROR_HANDSHAKE, gnutls_strerror (result));
+  gnutls_certificate_verification_status_print (gnutls_session_get_verify_cert_status (self->session), GNUTLS_CRT_X509, &text, 0);
+  error = g_error_new_literal (G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE, text.data != NULL ? (const char *) text.data : "not verified");
+  gnutls_free (text.data);
+  return error;
+}
+
+static void
 handshake_step (GTask *task)
 {
   CreelTlsStream *self = g_task_get_source_object (task);
   Handshake *handshake = g_task_get_task_data (task);
-  gnutls_datum_t text = { 0 };
   guint64 before;
-  int result;
 
   clear_source (&handshake->io);
-  do
+  if (self->held == NULL)
+    self->held = g_byte_array_new ();
+  if (handshake->result == GNUTLS_E_AGAIN)
     {
-      before = self->pulled;
-      result = gnutls_handshake (self->session);
+      do
+        {
+          before = self->pulled;
+          handshake->result = gnutls_handshake (self->session);
+        }
+      while (handshake->result < 0 && !gnutls_error_is_fatal (handshake->result) &&
+             (handshake->result != GNUTLS_E_AGAIN || (has_ahead (self) && self->pulled != before)));
+      drop_ahead (self);
+      if (handshake->result < 0 && handshake->result != GNUTLS_E_AGAIN)
+        gnutls_alert_send_appropriate (self->session, handshake->result);
     }
-  while (result < 0 && !gnutls_error_is_fatal (result) && (result != GNUTLS_E_AGAIN || (has_ahead (self) && self->pulled != before)));
-  drop_ahead (self);
-
-  if (result == GNUTLS_E_AGAIN)
+  if (!send_held (self) && errno == EAGAIN)
+    handshake_wait (task, G_IO_OUT);
+  else if (self->held->len == 0 && handshake->result == GNUTLS_E_AGAIN)
+    handshake_wait (task, G_IO_IN);
+  else
     {
-      /* bytes handed over with the stream are read before the stream itself, so waiting is for the stream only */
-      gboolean reads = gnutls_record_get_direction (self->session) == 0;
+      gboolean sent = self->held->len == 0;
 
-      if (self->fd >= 0)
-        handshake->io = creel_socket_source_new (G_OBJECT (self), self->fd, reads ? G_IO_IN : G_IO_OUT);
-      else if (reads)
-        handshake->io = g_pollable_input_stream_create_source (self->base_in, NULL);
+      g_clear_pointer (&self->held, g_byte_array_unref);
+      if (handshake->result == GNUTLS_E_SUCCESS && sent)
+        handshake_return (task, NULL);
       else
-        handshake->io = g_pollable_output_stream_create_source (self->base_out, NULL);
-      g_source_set_callback (handshake->io, G_SOURCE_FUNC (on_handshake_ready), task, NULL);
-      g_source_attach (handshake->io, NULL);
-      return;
+        handshake_return (task, handshake_error (self, handshake->result < 0 && handshake->result != GNUTLS_E_AGAIN ? handshake->result : GNUTLS_E_PUSH_ERROR));
     }
-  if (result == GNUTLS_E_SUCCESS)
-    {
-      handshake_return (task, NULL);
-      return;
-    }
-  gnutls_alert_send_appropriate (self->session, result);
-  if (result == GNUTLS_E_CERTIFICATE_VERIFICATION_ERROR)
-    {
-      guint status = gnutls_session_get_verify_cert_status (self->session);
-
-      gnutls_certificate_verification_status_print (status, GNUTLS_CRT_X509, &text, 0);
-      handshake_return (task, g_error_new (G_TLS_ERROR, G_TLS_ERROR_BAD_CERTIFICATE, "%s",
-                                           text.data != NULL ? (const char *) text.data : "not verified"));
-      gnutls_free (text.data);
-      return;
-    }
-  handshake_return (task, g_error_new (G_TLS_ERROR, G_TLS_ERROR_HANDSHAKE, "%s", gnutls_strerror (result)));
 }
 
 void
@@ -551,6 +609,7 @@ creel_tls_stream_handshake_async (CreelTlsStream *stream, guint timeout_seconds,
   Handshake *handshake = g_new0 (Handshake, 1);
 
   g_task_set_task_data (task, handshake, handshake_free);
+  handshake->result = GNUTLS_E_AGAIN;
   handshake->timeout = g_timeout_source_new_seconds (timeout_seconds);
   g_source_set_callback (handshake->timeout, on_handshake_timeout, task, NULL);
   g_source_attach (handshake->timeout, NULL);

@@ -98,10 +98,93 @@ test_tickets (void)
   gnutls_certificate_free_credentials (trust);
 }
 
+typedef struct
+{
+  int fd, n_packets;
+  guint8 packet[4096];
+  gsize start, end;
+} Packets;
+
+static ssize_t
+pull_packet (gnutls_transport_ptr_t data, void *buffer, size_t size)
+{
+  Packets *self = data;
+
+  if (self->start == self->end)
+    {
+      ssize_t n = recv (self->fd, self->packet, sizeof self->packet, 0);
+
+      if (n <= 0)
+        return n;
+      self->n_packets++;
+      self->start = 0;
+      self->end = (gsize) n;
+    }
+  size = MIN (size, self->end - self->start);
+  memcpy (buffer, self->packet + self->start, size);
+  self->start += size;
+  return (ssize_t) size;
+}
+
+static ssize_t
+push_packet (gnutls_transport_ptr_t data, const void *buffer, size_t size)
+{
+  return send (((Packets *) data)->fd, buffer, size, MSG_NOSIGNAL);
+}
+
+/* What a server says in a row goes out in one packet, also to a peer that took nothing for a while (filled: a gboolean). */
+static void
+test_flight (gconstpointer filled)
+{
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelCa) ca = creel_ca_new ("test", &error);
+  CreelLeaf *leaf = creel_ca_get_leaf (ca, HOST, &error);
+  gnutls_certificate_credentials_t nothing;
+  gnutls_session_t client;
+  gboolean done = FALSE;
+  Packets packets = { 0 };
+  char filler = 'x';
+  int fds[2], n_fillers = 0;
+
+  g_assert_no_error (error);
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), ==, 0);
+  gnutls_certificate_allocate_credentials (&nothing);
+  gnutls_init (&client, GNUTLS_CLIENT | GNUTLS_NONBLOCK);
+  gnutls_priority_set_direct (client, "NORMAL:-VERS-ALL:+VERS-TLS1.3", NULL);
+  gnutls_credentials_set (client, GNUTLS_CRD_CERTIFICATE, nothing);
+  packets.fd = fds[1];
+  gnutls_transport_set_ptr (client, &packets);
+  gnutls_transport_set_pull_function (client, pull_packet);
+  gnutls_transport_set_push_function (client, push_packet);
+  g_assert_cmpint (gnutls_handshake (client), ==, GNUTLS_E_AGAIN);
+  while (filled != NULL && send (fds[0], &filler, 1, 0) == 1)
+    n_fillers++;
+
+  g_autoptr (GSocket) socket = g_socket_new_from_fd (fds[0], NULL);
+  g_autoptr (GSocketConnection) connection = g_socket_connection_factory_create_connection (socket);
+  g_autoptr (CreelTlsStream) server = creel_tls_stream_new_server (G_IO_STREAM (connection), NULL, 0, leaf->credentials, NULL);
+  creel_tls_stream_handshake_async (server, 10, NULL, on_handshake, &done);
+  turn ();
+  g_assert_false (done);
+  for (int i = 0; i < n_fillers; i++)
+    g_assert_cmpint (recv (fds[1], &filler, 1, 0), ==, 1);
+  turn ();
+  g_assert_cmpint (gnutls_handshake (client), ==, 0);
+  g_assert_cmpint (packets.n_packets, ==, 1);
+  turn ();
+  g_assert_true (done);
+  gnutls_deinit (client);
+  close (fds[1]);
+  gnutls_certificate_free_credentials (nothing);
+  creel_leaf_unref (leaf);
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/tls-stream/tickets", test_tickets);
+  g_test_add_data_func ("/tls-stream/flight", NULL, test_flight);
+  g_test_add_data_func ("/tls-stream/flight-later", GINT_TO_POINTER (TRUE), test_flight);
   return g_test_run ();
 }
