@@ -213,18 +213,6 @@ set_count (guint *ret, guint max, const char *value, GError **error)
 }
 
 static gboolean
-set_limit (CreelLimits *limits, CreelLimit limit, const char *value, GError **error)
-{
-  const CreelLimitInfo *info = &creel_limit_infos[limit];
-  guint64 number;
-
-  if (!(info->is_size ? creel_size_parse (value, &number, error) : parse_number (value, G_MAXUINT, &number, error)))
-    return FALSE;
-  limits->values[limit] = MIN (number, G_MAXUINT); /* which is out of range as well */
-  return TRUE;
-}
-
-static gboolean
 set_owner (CreelDefinitionReader *reader, const char *value, GError **error)
 {
   guint64 number;
@@ -299,7 +287,7 @@ take (CreelDefinitionReader *reader, const char *key, const char *value, const c
   if (g_str_equal (key, "AskTimeoutSec"))
     return set_count (&d->ask_timeout, 24 * 3600, value, error);
   if (limit != CREEL_N_LIMITS)
-    return set_limit (&d->limits, limit, value, error);
+    return creel_limits_set (&d->limits, limit, value, error);
   if (g_str_equal (key, "Created"))
     return set_created (d, value, error);
   g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Unknown key \"%.64s\" in [%s]", key,

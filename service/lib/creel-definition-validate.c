@@ -238,13 +238,8 @@ creel_definition_validate (const CreelDefinition *d, GError **error)
     return fail (error, "StartTimeoutSec=%u is out of range: 1 to 86400", d->start_timeout);
   if (d->ask_timeout < 1 || d->ask_timeout > 1800)
     return fail (error, "AskTimeoutSec=%u is out of range: 1 to 1800", d->ask_timeout);
-  for (guint i = 0; i < CREEL_N_LIMITS; i++)
-    {
-      const CreelLimitInfo *info = &creel_limit_infos[i];
-
-      if (d->limits.values[i] < info->least || d->limits.values[i] > info->most)
-        return fail (error, "%s=%u is out of range: %u to %u", info->key, d->limits.values[i], info->least, info->most);
-    }
+  if (!creel_limits_validate (&d->limits, error))
+    return FALSE;
   if (d->preset != NULL)
     {
       g_autoptr (CreelPolicy) policy = creel_policy_new (CREEL_VERDICT_DENY);

@@ -188,6 +188,28 @@ creel_definition_load_publish (const char *name)
   return publish;
 }
 
+static gboolean
+forbid (const char *where, const GError *reason, GError **error)
+{
+  g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Nothing is allowed until %s is right: %s", where, reason->message);
+  return FALSE;
+}
+
+/* What the administrator says of all sandboxes is above what a definition says. */
+static gboolean
+add_ceilings (CreelDefinition *definition, GError **error)
+{
+  g_autoptr (GError) local_error = NULL;
+  CreelLimits ceiling;
+
+  if (!creel_policy_add_ceiling (definition->policy, NULL, &local_error))
+    return forbid (CREEL_CONFIG_DIR "/policy.d", local_error, error);
+  if (!creel_limits_load_ceiling (&ceiling, &local_error))
+    return forbid (CREEL_CONFIG_DIR "/creel.conf", local_error, error);
+  creel_limits_lower (&definition->limits, &ceiling);
+  return TRUE;
+}
+
 CreelDefinition *
 creel_definition_load (const char *name, GError **error)
 {
@@ -216,12 +238,8 @@ creel_definition_load (const char *name, GError **error)
       return NULL;
     }
   definition->ephemeral = is_ephemeral (name);
-  if (!creel_policy_add_ceiling (definition->policy, NULL, &local_error))
-    {
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "Nothing is allowed until " CREEL_CONFIG_DIR "/policy.d is right: %s",
-                   local_error->message);
-      g_clear_pointer (&definition, creel_definition_free);
-    }
+  if (!add_ceilings (definition, error))
+    g_clear_pointer (&definition, creel_definition_free);
   return definition;
 }
 

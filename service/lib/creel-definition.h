@@ -61,7 +61,7 @@ typedef struct
   char **allow, **ask, **deny; /* the rules as texts, for editing */
   char **approved;         /* Approved=: as Allow=, and goes before Ask=: what was answered with "always" */
   guint ask_timeout;       /* AskTimeoutSec= seconds that a request waits for an answer, 1 to 1800; default 60 */
-  CreelLimits limits;      /* ConnectionsMax= and its like, see creel-limits.h */
+  CreelLimits limits;      /* ConnectionsMax= and its like, see creel-limits.h; under the ceiling when that was loaded */
   char **bypass;           /* Bypass=HOST[:PORT]: tunnelled, never intercepted */
   char **credentials;      /* Credential=NAME */
   char **publish;          /* Publish=[[IP:]HOST:]GUEST, as creel_publish_format() writes it */
@@ -82,7 +82,7 @@ CreelDefinition *creel_definition_new (const char *name);
 void creel_definition_free (CreelDefinition *definition);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelDefinition, creel_definition_free)
 
-/* Reads all drop-ins and the administrator's ceiling of the policy. CREEL_ERROR_NO_SUCH_SANDBOX when none has the section. */
+/* Reads all drop-ins and the administrator's ceilings of policy and limits. CREEL_ERROR_NO_SUCH_SANDBOX when none has the section. */
 CreelDefinition *creel_definition_load (const char *name, GError **error);
 /* Reads only the file that creeld wrote (50-definition.conf), for editing it without folding hand edits in. */
 CreelDefinition *creel_definition_load_own (const char *name, GError **error);

@@ -11,7 +11,7 @@
 struct _CreelCeiling
 {
   CreelDaemon *daemon;
-  GFileMonitor *monitors[2]; /* of the folder of the policy, of creel.conf with its section [Network] */
+  GFileMonitor *monitors[2]; /* of the folder of the policy, of creel.conf with its sections [Network] and [Limits] */
   guint settle;
 };
 

@@ -3,6 +3,6 @@
 
 #include "creel-daemon.h"
 
-/* Watches the administrator's ceiling (/etc/creel/policy.d): a change counts at once, also in running sandboxes. */
+/* Watches the administrator's ceilings (/etc/creel/policy.d, creel.conf): a change counts at once, also in running sandboxes. */
 CreelCeiling *creel_ceiling_new (CreelDaemon *daemon);
 void creel_ceiling_free (CreelCeiling *ceiling);

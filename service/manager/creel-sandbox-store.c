@@ -84,6 +84,20 @@ creel_store_replace_file (const char *path, const char *text, gsize length, guin
   return TRUE;
 }
 
+/* A ceiling that was lowered later must not keep a sandbox from changes of other things: at its start it binds anyway. */
+static gboolean
+check_limits (const CreelDefinition *definition, GError **error)
+{
+  g_autoptr (CreelDefinition) before = creel_definition_load_own (definition->name, NULL);
+  CreelLimits limits, ceiling;
+
+  if (before != NULL)
+    limits = before->limits;
+  else
+    creel_limits_init (&limits);
+  return creel_limits_load_ceiling (&ceiling, error) && creel_limits_check (&definition->limits, &limits, &ceiling, error);
+}
+
 gboolean
 creel_sandbox_store_write (const CreelDefinition *definition, GError **error)
 {
@@ -91,6 +105,8 @@ creel_sandbox_store_write (const CreelDefinition *definition, GError **error)
   g_autofree char *directory = g_path_get_dirname (path);
   g_autofree char *text = creel_definition_format (definition);
 
+  if (!check_limits (definition, error))
+    return FALSE;
   /* Not for other users: a definition holds environments. Gateways are in the group of creeld. The file itself is readable,
    * as systemd warns about one that is not. */
   if (g_mkdir_with_parents (directory, 0750) < 0 || chmod (directory, 0750) < 0 ||

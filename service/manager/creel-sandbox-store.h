@@ -6,7 +6,8 @@
 /* What of a sandbox is on disk. Everything here is small and local, so it is done at once. Errors are in CREEL_ERROR:
  * NO_SPACE when a disk is full. */
 
-/* Writes 50-definition.conf: new file, synced, renamed, directory synced. */
+/* Writes 50-definition.conf: new file, synced, renamed, directory synced. BAD_DEFINITION when it asks for a limit above the administrator's
+ * ceiling that the file there did not have. */
 gboolean creel_sandbox_store_write (const CreelDefinition *definition, GError **error);
 /* Deletes everything that the sandbox has below /etc and /run/systemd/system, hand edits too. */
 void creel_sandbox_store_delete (const char *name);

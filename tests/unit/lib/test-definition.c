@@ -254,6 +254,54 @@ test_limits (gpointer fixture, gconstpointer unused)
   g_assert_cmpuint (d->limits.values[CREEL_LIMIT_CONNECTIONS], ==, 100);
 }
 
+/* What the administrator lets a sandbox ask for at most binds what is there, its defaults too, and what is to be written. */
+static void
+test_limits_ceiling (gpointer fixture, gconstpointer unused)
+{
+  static const char *const bad[] = { "ConnectionsMax=many", "ConnectionsMax=15", "ConnectionsMax=1025", "ConnectionsMax=", "Connections=16", "HeaderSizeMax=1T" };
+  CreelLimits ceiling, now;
+  g_autoptr (GError) error = NULL;
+  g_autoptr (CreelDefinition) d = NULL;
+  g_autoptr (CreelDefinition) own = NULL;
+
+  write_file ("/etc/systemd/system/creel@box.service.d/50-definition.conf", MINIMAL "HalfOpenMax=400\nRequestsPerSecMax=20\n");
+  g_assert_true (creel_limits_load_ceiling (&ceiling, &error));
+  for (guint i = 0; i < CREEL_N_LIMITS; i++)
+    g_assert_cmpuint (ceiling.values[i], ==, creel_limit_infos[i].most);
+  write_file ("/etc/creel/creel.conf", "[Other]\nConnectionsMax=nonsense\n[Limits]\nConnectionsMax=200\nHalfOpenMax=100\nRequestsPerSecMax=50\nHeaderSizeMax=16K\n");
+  g_assert_true (creel_limits_load_ceiling (&ceiling, &error));
+  d = creel_definition_load ("box", &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (d->limits.values[CREEL_LIMIT_CONNECTIONS], ==, 200);
+  g_assert_cmpuint (d->limits.values[CREEL_LIMIT_HALF_OPEN], ==, 100);
+  g_assert_cmpuint (d->limits.values[CREEL_LIMIT_REQUESTS], ==, 20);
+  g_assert_cmpuint (d->limits.values[CREEL_LIMIT_HEADER], ==, 16 * 1024);
+  g_assert_cmpuint (d->limits.values[CREEL_LIMIT_FIELDS], ==, creel_limit_infos[CREEL_LIMIT_FIELDS].normal);
+
+  /* what stands there already may be written back, a default says nothing */
+  own = creel_definition_load_own ("box", &error);
+  g_assert_cmpuint (own->limits.values[CREEL_LIMIT_HALF_OPEN], ==, 400);
+  creel_limits_init (&now);
+  g_assert_true (creel_limits_check (&now, &now, &ceiling, &error));
+  g_assert_true (creel_limits_check (&own->limits, &own->limits, &ceiling, &error));
+  g_assert_false (creel_limits_check (&own->limits, &now, &ceiling, &error));
+  g_assert_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
+  g_assert_cmpstr (error->message, ==, "HalfOpenMax=400 is above the 100 that section [Limits] of /etc/creel/creel.conf allows");
+
+  for (guint i = 0; i < G_N_ELEMENTS (bad); i++)
+    {
+      g_autofree char *text = g_strdup_printf ("[Limits]\n%s\n", bad[i]);
+      g_autoptr (GError) local_error = NULL;
+
+      g_test_message ("%s", bad[i]);
+      write_file ("/etc/creel/creel.conf", text);
+      g_assert_null (creel_definition_load ("box", &local_error));
+      g_assert_error (local_error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
+      g_assert_nonnull (strstr (local_error->message, "Nothing is allowed until "));
+      g_assert_nonnull (strstr (local_error->message, "/etc/creel/creel.conf:2: "));
+    }
+}
+
 static void
 test_continuation (void)
 {
@@ -527,6 +575,7 @@ main (int argc, char **argv)
   g_test_add_vtable ("/definition/limits", 0, NULL, setup, test_limits, teardown);
   g_test_add_vtable ("/definition/drop-ins", 0, NULL, setup, test_drop_ins, teardown);
   g_test_add_vtable ("/definition/publish-alone", 0, NULL, setup, test_publish_alone, teardown);
+  g_test_add_vtable ("/definition/limits-ceiling", 0, NULL, setup, test_limits_ceiling, teardown);
   g_test_add_vtable ("/definition/ceiling", 0, NULL, setup, test_ceiling, teardown);
   g_test_add_vtable ("/definition/credential-files", 0, NULL, setup, test_credential_files, teardown);
   g_test_add_vtable ("/definition/shipped", 0, NULL, setup, test_shipped, teardown);

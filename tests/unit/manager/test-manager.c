@@ -330,6 +330,10 @@ test_store (gpointer fixture, gconstpointer unused)
   g_assert_false (creel_sandbox_store_make_disk ("box", 1, &error));
   g_assert_error (error, CREEL_ERROR, CREEL_ERROR_SANDBOX_EXISTS);
   g_clear_error (&error);
+  write_file ("/etc/creel/creel.conf", "[Limits]\nHalfOpenMax=100\n");
+  d->limits.values[CREEL_LIMIT_HALF_OPEN] = 101;
+  g_assert_false (creel_sandbox_store_write (d, NULL));
+  d->limits.values[CREEL_LIMIT_HALF_OPEN] = 100;
   g_assert_true (creel_sandbox_store_write (d, &error));
   write_file ("/etc/systemd/system/creel@box.service.d/override.conf", "[X-Creel]\nCPUs=1\n");
   loaded = creel_definition_load ("box", &error);
