@@ -61,6 +61,12 @@ pipe_is_writable (Pipe *pipe)
   return pipe->stream == NULL || pipe->out_closed || pipe_pending (pipe) <= OUT_MAX / 2;
 }
 
+static gboolean
+pipe_is_over (Pipe *pipe)
+{
+  return pipe->stream == NULL || creel_stream_is_closed (pipe->stream);
+}
+
 static void
 pipe_over (Pipe *pipe, guint32 code)
 {
@@ -572,6 +578,12 @@ creel_channel_stream_abort (CreelChannelStream *self)
   pipe->broken = TRUE;
   pipe_close_output (pipe);
   pipe_close_input (pipe);
+}
+
+GSource *
+creel_channel_stream_create_hangup_source (CreelChannelStream *self)
+{
+  return half_source_new (self->pipe, self, pipe_is_over, NULL);
 }
 
 guint

@@ -19,5 +19,7 @@ G_DECLARE_FINAL_TYPE (CreelChannelStream, creel_channel_stream, CREEL, CHANNEL_S
 CreelChannelStream *creel_channel_stream_new (CreelStream *stream);
 /* RST_STREAM instead of an orderly end, after what was written (at most 5 s without progress). Nothing more can be read or written. */
 void creel_channel_stream_abort (CreelChannelStream *self);
+/* See creel_hangup_source_new(). */
+GSource *creel_channel_stream_create_hangup_source (CreelChannelStream *self);
 /* Streams that still exist on a channel, with those that only finish writing. */
 guint creel_channel_stream_get_n_alive (void);

@@ -443,3 +443,9 @@ creel_stream_get_channel (CreelStream *stream)
 {
   return stream->channel;
 }
+
+bool
+creel_stream_is_closed (CreelStream *stream)
+{
+  return stream->http_closed;
+}

@@ -162,6 +162,9 @@ size_t creel_stream_read (CreelStream *stream, uint8_t *buffer, size_t size);
 /* Whether the peer ended its side and all bytes were taken. */
 bool creel_stream_at_end (CreelStream *stream);
 
+/* Whether the stream is over for the peer, by a reset too, and lives on only for bytes that were not taken. */
+bool creel_stream_is_closed (CreelStream *stream);
+
 /* RST_STREAM, and no callback of this stream ever again: the pointer is invalid after the call. */
 void creel_stream_reset (CreelStream *stream, uint32_t code);
 

@@ -193,6 +193,12 @@ on_answer (const char *key, const char *reason, const char *message, gpointer us
     creel_connection_refuse_http (connection, reason, "CONNECT", message);
 }
 
+static void
+on_gone (gpointer user_data)
+{
+  creel_connection_end (user_data);
+}
+
 /* What follows in this connection waits for a person; the answer holds for all of it. */
 static void
 ask (CreelConnection *connection, CreelScheme scheme, const CreelDecision *decision)
@@ -207,7 +213,10 @@ ask (CreelConnection *connection, CreelScheme scheme, const CreelDecision *decis
   if (connection->wait == NULL)
     on_answer (NULL, reason, why, connection);
   else
-    step (connection->guest, connection); /* it may have hung up already */
+    {
+      creel_wait_watch (connection->wait, creel_endpoint_get_stream (connection->guest), on_gone);
+      step (connection->guest, connection); /* it may have hung up already */
+    }
 }
 
 /* TRUE when a plain tcp:// rule takes these bytes whatever they are */

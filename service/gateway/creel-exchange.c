@@ -188,7 +188,7 @@ move_request_body (CreelExchange *exchange)
 }
 
 static void
-on_tunnel_end (gpointer user_data)
+on_guest_over (gpointer user_data)
 {
   finish (user_data, CREEL_EXCHANGE_ABORT);
 }
@@ -239,7 +239,7 @@ start_response (CreelExchange *exchange, CreelHttpHead *head)
       creel_endpoint_flush (exchange->guest);
       if (creel_answer_get_scrub (exchange->answer) != NULL)
         exchange->messages = creel_websocket_new (creel_answer_get_scrub (exchange->answer));
-      exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->messages, on_tunnel_end, exchange);
+      exchange->tunnel = creel_tunnel_new (exchange->guest, exchange->upstream, exchange->messages, on_guest_over, exchange);
       return FALSE;
     }
   return TRUE;
@@ -575,7 +575,10 @@ authorize (CreelExchange *exchange)
       if (exchange->wait == NULL)
         refuse (exchange, reason, why);
       else
-        step (exchange->guest, exchange); /* it may have hung up already */
+        {
+          creel_wait_watch (exchange->wait, creel_endpoint_get_stream (exchange->guest), on_guest_over);
+          step (exchange->guest, exchange); /* it may have hung up already */
+        }
     }
   else
     {

@@ -5,6 +5,7 @@
 #include <syslog.h>
 
 #include "creel-error.h"
+#include "creel-hangup.h"
 #include "creel-names.h"
 #include "creel-records.h"
 
@@ -49,7 +50,18 @@ struct _CreelWait
   Question *question;
   CreelWaitFunc func;
   gpointer user_data;
+  GSource *hangup; /* NULL: nobody watches */
+  void (*gone) (gpointer user_data);
 };
+
+static void
+wait_free (CreelWait *wait)
+{
+  if (wait->hangup != NULL)
+    g_source_destroy (wait->hangup);
+  g_clear_pointer (&wait->hangup, g_source_unref);
+  g_free (wait);
+}
 
 static void
 question_free (gpointer data)
@@ -202,9 +214,12 @@ finish (Question *question, const char *answer, const char *by, gboolean approve
   notify (questions);
   while (question->waits->len > 0)
     {
-      g_autofree CreelWait *wait = g_ptr_array_steal_index (question->waits, 0);
+      CreelWait *wait = g_ptr_array_steal_index (question->waits, 0);
+      CreelWaitFunc func = wait->func;
+      gpointer user_data = wait->user_data;
 
-      wait->func (approved ? question->key : NULL, reason, message, wait->user_data);
+      wait_free (wait); /* first: who hears of it may close the stream */
+      func (approved ? question->key : NULL, reason, message, user_data);
     }
   question_free (question);
 }
@@ -368,9 +383,29 @@ creel_questions_ask (CreelQuestions *questions, const CreelQuery *query, CreelWa
   if (question == NULL)
     question = question_new (questions, query, g_steal_pointer (&key));
   wait = g_new0 (CreelWait, 1);
-  *wait = (CreelWait) { question, func, user_data };
+  *wait = (CreelWait) { question, func, user_data, NULL, NULL };
   g_ptr_array_add (question->waits, wait);
   return wait;
+}
+
+static gboolean
+on_hangup (GObject *stream, gpointer user_data)
+{
+  CreelWait *wait = user_data;
+
+  wait->gone (wait->user_data);
+  return G_SOURCE_REMOVE;
+}
+
+void
+creel_wait_watch (CreelWait *wait, GIOStream *stream, void (*gone) (gpointer user_data))
+{
+  wait->gone = gone;
+  wait->hangup = creel_hangup_source_new (stream);
+  if (wait->hangup == NULL)
+    return;
+  g_source_set_callback (wait->hangup, G_SOURCE_FUNC (on_hangup), wait, NULL);
+  g_source_attach (wait->hangup, NULL);
 }
 
 void
@@ -381,7 +416,7 @@ creel_wait_withdraw (CreelWait *wait)
 
   if (g_ptr_array_find (question->waits, wait, &index))
     g_ptr_array_steal_index (question->waits, index);
-  g_free (wait);
+  wait_free (wait);
   /* not when the last one hears the answer at this moment: the question is off the list then */
   if (question->waits->len == 0 && g_ptr_array_find (question->questions->list, question, NULL))
     finish (question, "withdrawn", NULL, FALSE, CREEL_REASON_UNANSWERED, UNANSWERED);

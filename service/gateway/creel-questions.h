@@ -54,5 +54,8 @@ typedef struct _CreelWait CreelWait;
  * say why. */
 CreelWait *creel_questions_ask (CreelQuestions *questions, const CreelQuery *query, CreelWaitFunc func, gpointer user_data,
                                 const char **ret_reason, const char **ret_message);
+/* gone: called once, from the main loop, when the other end of the stream is gone, see creel_hangup_source_new(): it shall withdraw. The stream
+ * is not closed before the wait is over. */
+void creel_wait_watch (CreelWait *wait, GIOStream *stream, void (*gone) (gpointer user_data));
 /* Does not wait any more; func will not be called. */
 void creel_wait_withdraw (CreelWait *wait);

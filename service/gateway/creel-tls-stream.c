@@ -261,6 +261,12 @@ close_stream (GIOStream *stream, GCancellable *cancellable, GError **error)
   return g_io_stream_close (self->base, NULL, error);
 }
 
+GIOStream *
+creel_tls_stream_get_base (CreelTlsStream *self)
+{
+  return self->base;
+}
+
 void
 creel_tls_stream_cut (CreelTlsStream *self)
 {

@@ -22,5 +22,7 @@ CreelTlsStream *creel_tls_stream_new_client (GIOStream *base, const char *host, 
 void creel_tls_stream_handshake_async (CreelTlsStream *stream, guint timeout_seconds, GCancellable *cancellable,
                                        GAsyncReadyCallback callback, gpointer user_data);
 gboolean creel_tls_stream_handshake_finish (CreelTlsStream *stream, GAsyncResult *result, GError **error);
+/* What it lies over; borrowed. */
+GIOStream *creel_tls_stream_get_base (CreelTlsStream *stream);
 /* Closing will not say goodbye: the peer shall see that something is missing. */
 void creel_tls_stream_cut (CreelTlsStream *stream);

@@ -11,7 +11,7 @@
 int creel_socket_get_fd (GIOStream *stream);
 
 /* A source for a GPollableSourceFunc, called with stream, a reference to which it holds. It is ready while the socket is, by
- * condition (G_IO_IN or G_IO_OUT) or because it is broken. Destroy it before the socket is closed. Owned by the caller. */
+ * condition (G_IO_IN or G_IO_OUT; 0 for neither) or because it is broken. Destroy it before the socket is closed. Owned by the caller. */
 GSource *creel_socket_source_new (GObject *stream, int fd, GIOCondition condition);
 
 /* For GSourceFuncs.closure_callback of sources of pollable streams: as the child of another such source, a TLS stream's above all, a source has
