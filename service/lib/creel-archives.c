@@ -7,19 +7,22 @@
 #include "creel-rule.h"
 
 #define FILE_MAX_BYTES (1024 * 1024)
+/* pip reads one after the other; `pip config debug` lists them. A user's own XDG_CONFIG_DIRS is nothing that a service could know. */
+#define XDG_PIP_CONF "/etc/xdg/pip/pip.conf"
+#define PIP_CONF "/etc/pip.conf"
 
-/* What a program reads in a file of its configuration, and where it goes when that says nothing. */
+/* What a program reads in its configuration, of which a later file goes before an earlier, and where it goes when they say nothing. */
 typedef struct
 {
-  const char *file, *section, *key, *name; /* name: of the variable that says the same */
+  const char *files[2], *section, *key, *name; /* name: of the variable that says the same */
   gboolean urls;
   const char *defaults[2];
 } Setting;
 static const Setting settings[] = {
-  { "/etc/npmrc", "", "registry", "NPM_CONFIG_REGISTRY", TRUE, { "https://registry.npmjs.org" } },
-  { "/etc/pip.conf", "[global]", "index-url", "PIP_INDEX_URL", TRUE, { "https://pypi.org", "https://files.pythonhosted.org" } },
-  { "/etc/pip.conf", "[global]", "extra-index-url", "PIP_EXTRA_INDEX_URL", TRUE, { NULL } },
-  { "/etc/pip.conf", "[global]", "trusted-host", "PIP_TRUSTED_HOST", FALSE, { NULL } },
+  { { "/etc/npmrc" }, "", "registry", "NPM_CONFIG_REGISTRY", TRUE, { "https://registry.npmjs.org" } },
+  { { XDG_PIP_CONF, PIP_CONF }, "[global]", "index-url", "PIP_INDEX_URL", TRUE, { "https://pypi.org", "https://files.pythonhosted.org" } },
+  { { XDG_PIP_CONF, PIP_CONF }, "[global]", "extra-index-url", "PIP_EXTRA_INDEX_URL", TRUE, { NULL } },
+  { { XDG_PIP_CONF, PIP_CONF }, "[global]", "trusted-host", "PIP_TRUSTED_HOST", FALSE, { NULL } },
 };
 
 static void
@@ -86,9 +89,9 @@ is_about (const char *line, const char *key)
 /* FALSE when the file cannot be read; one that is not there says nothing. ret_named: it says something, perhaps in a section or a way
  * that is not for us. */
 static gboolean
-read_setting (const Setting *setting, char **ret_value, gboolean *ret_named)
+read_file (const Setting *setting, const char *file, char **ret_value, gboolean *ret_named)
 {
-  g_autofree char *path = creel_root_path (setting->file);
+  g_autofree char *path = creel_root_path (file);
   g_autofree char *section = g_strdup ("");
   g_autofree char *text = NULL;
   g_autoptr (GError) error = NULL;
@@ -122,10 +125,20 @@ read_setting (const Setting *setting, char **ret_value, gboolean *ret_named)
   return TRUE;
 }
 
+static gboolean
+read_setting (const Setting *setting, char **ret_value, gboolean *ret_named)
+{
+  gboolean read = TRUE;
+
+  for (gsize i = 0; i < G_N_ELEMENTS (setting->files) && setting->files[i] != NULL; i++)
+    read = read_file (setting, setting->files[i], ret_value, ret_named) && read;
+  return read;
+}
+
 void
 creel_archives_add_rules (CreelPolicy *policy)
 {
-  static const char *const files[] = { "/etc/apt/sources.list", "/etc/npmrc", "/etc/pip.conf" };
+  static const char *const files[] = { "/etc/apt/sources.list", "/etc/npmrc", XDG_PIP_CONF, PIP_CONF };
   g_autofree char *directory = creel_root_path ("/etc/apt/sources.list.d");
   g_autoptr (GDir) dir = g_dir_open (directory, 0, NULL);
   const char *name;

@@ -4,7 +4,7 @@
 #include "creel-policy.h"
 
 /* Adds an Allow rule, GET and HEAD only, for every package archive that this machine itself uses: apt's sources, /etc/npmrc,
- * /etc/pip.conf, so that a mirror of a company is used and nothing else; where npm or pip have no setting, the registry and
+ * /etc/xdg/pip/pip.conf, /etc/pip.conf, so that a mirror of a company is used and nothing else; where npm or pip have no setting, the registry and
  * index that they go to themselves. Hosts given as an address or as localhost are left out: they need a rule of their own.
  * What cannot be read adds nothing. */
 void creel_archives_add_rules (CreelPolicy *policy);

@@ -411,9 +411,12 @@ test_archives (void)
     { "new.example", 443, "HEAD", CREEL_VERDICT_ALLOW },   { "npm.example", 4873, "GET", CREEL_VERDICT_ALLOW },
     { "npm.example", 443, "GET", CREEL_VERDICT_DENY },     { "off.example", 80, "GET", CREEL_VERDICT_DENY },
     { "localhost", 3142, "GET", CREEL_VERDICT_DENY },      { "10.0.0.1", 80, "GET", CREEL_VERDICT_DENY },
-    { "user", 80, "GET", CREEL_VERDICT_DENY },
+    { "user", 80, "GET", CREEL_VERDICT_DENY },             { "pip.example", 443, "GET", CREEL_VERDICT_ALLOW },
+    { "xdg.example", 443, "GET", CREEL_VERDICT_ALLOW },
   };
   g_autofree char *root = g_dir_make_tmp ("creel-archives-XXXXXX", NULL);
+  g_autofree char *etc = g_build_filename (root, "etc", NULL);
+  g_autofree char *xdg = g_build_filename (etc, "xdg/pip", NULL);
   g_autofree char *parts = g_build_filename (root, "etc/apt/sources.list.d", NULL);
   g_autofree char *list = g_build_filename (root, "etc/apt/sources.list", NULL);
   g_autofree char *sources = g_build_filename (parts, "new.sources", NULL);
@@ -425,9 +428,16 @@ test_archives (void)
                                             "deb http://localhost:3142/x a b\ndeb http://10.0.0.1/ a b\ndeb http://\nhttp", -1, NULL));
   g_assert_true (g_file_set_contents (sources, "Types: deb\nURIs: https://new.example/debian\n", -1, NULL));
   g_assert_true (g_file_set_contents (npmrc, "registry=https://user:word@npm.example:4873/\n", -1, NULL));
+  g_assert_cmpint (g_mkdir_with_parents (xdg, 0700), ==, 0);
+  write_archive_file (xdg, "pip.conf", "[global]\nindex-url = https://old.example/simple\nextra-index-url = https://u:w@xdg.example/x\n");
+  write_archive_file (etc, "pip.conf", "[global]\nindex-url = https://pip.example/simple\n");
   g_setenv ("CREEL_ROOT", root, TRUE);
   creel_archives_add_rules (policy);
+  g_auto (GStrv) environment = creel_archives_environment ();
   g_unsetenv ("CREEL_ROOT");
+  /* of a setting in both files, the second's */
+  g_assert_true (g_strv_contains ((const char *const *) environment, "PIP_INDEX_URL=https://pip.example/simple"));
+  g_assert_true (g_strv_contains ((const char *const *) environment, "PIP_EXTRA_INDEX_URL=https://xdg.example/x"));
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
     {
       g_test_message ("%s", cases[i].host);
@@ -443,6 +453,7 @@ test_archives_default (void)
   {
     const char *npmrc, *pip; /* NULL: none; "/": cannot be read */
     CreelVerdict npm, pypi;
+    const char *xdg_pip; /* pip reads that one before */
   } cases[] = {
     { NULL, NULL, A, A },
     { "fund=false\n", "[global]\ntimeout = 60\n", A, A },
@@ -453,6 +464,9 @@ test_archives_default (void)
     { "#registry=https://npm.example/\n", "# index-url = https://pip.example/simple\n", A, A },
     { "/", "/", D, D },
     { "registry=\xff", "\xff", D, D },
+    { NULL, NULL, A, A, "[global]\ntimeout = 60\n" },
+    { NULL, "[global]\ntimeout = 60\n", A, D, "[global]\nindex-url = https://pip.example/simple\n" },
+    { NULL, NULL, A, D, "/" },
   };
 
   for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
@@ -461,7 +475,10 @@ test_archives_default (void)
       g_autofree char *etc = g_build_filename (root, "etc", NULL);
       g_autoptr (CreelPolicy) policy = creel_policy_new (D);
 
-      g_assert_cmpint (g_mkdir (etc, 0700), ==, 0);
+      g_autofree char *xdg = g_build_filename (etc, "xdg/pip", NULL);
+
+      g_assert_cmpint (g_mkdir_with_parents (xdg, 0700), ==, 0);
+      write_archive_file (xdg, "pip.conf", cases[i].xdg_pip);
       write_archive_file (etc, "npmrc", cases[i].npmrc);
       write_archive_file (etc, "pip.conf", cases[i].pip);
       g_setenv ("CREEL_ROOT", root, TRUE);
