@@ -269,7 +269,7 @@ fail_exec (const GError *error)
   int status = cli_fail (error);
 
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_COMMAND))
-    return strstr (error->message, "executable") != NULL ? CLI_NOT_EXECUTABLE : CLI_NO_COMMAND;
+    return strstr (error->message, "cannot run \"") != NULL ? CLI_NO_COMMAND : CLI_NOT_EXECUTABLE;
   return status == CLI_FAILED || status == CLI_USAGE ? CLI_EXEC_FAILED : status;
 }
 

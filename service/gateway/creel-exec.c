@@ -7,6 +7,7 @@
 #include "creel-records.h"
 
 #define SIZE_MAX_BYTES (1024 * 1024)
+#define COMMAND_SHOWN 256
 #define TIMEOUT_DEFAULT (60 * (guint64) G_USEC_PER_SEC)
 #define TIMEOUT_MAX (3600 * (guint64) G_USEC_PER_SEC)
 #define TERM_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_"
@@ -18,6 +19,7 @@ creel_exec_free (CreelExec *exec)
     return;
   g_clear_pointer (&exec->records, g_byte_array_unref);
   g_clear_pointer (&exec->input, g_bytes_unref);
+  g_free (exec->command);
   g_free (exec);
 }
 
@@ -28,13 +30,21 @@ invalid (GError **error, const char *text)
   return FALSE;
 }
 
+static void
+add_word (CreelExec *exec, const char *word)
+{
+  if (exec->command == NULL)
+    exec->command = creel_text_clean_line (word, -1, COMMAND_SHOWN);
+  creel_records_add (exec->records, "arg", word);
+}
+
 static gboolean
 add_argv (CreelExec *exec, GVariant *argv, const char *const *default_argv, GError **error)
 {
   gsize n = g_variant_n_children (argv);
 
   for (gsize i = 0; n == 0 && default_argv != NULL && default_argv[i] != NULL; i++)
-    creel_records_add (exec->records, "arg", default_argv[i]);
+    add_word (exec, default_argv[i]);
   for (gsize i = 0; i < n; i++)
     {
       g_autoptr (GVariant) child = g_variant_get_child_value (argv, i);
@@ -58,7 +68,7 @@ add_argv (CreelExec *exec, GVariant *argv, const char *const *default_argv, GErr
           g_set_error (error, CREEL_ERROR, CREEL_ERROR_LIMITS_EXCEEDED, "The command is longer than 1 MiB");
           return FALSE;
         }
-      creel_records_add (exec->records, "arg", word);
+      add_word (exec, word);
     }
   return TRUE;
 }

@@ -7,6 +7,7 @@
 typedef struct
 {
   GByteArray *records; /* body of POST /exec/ID */
+  char *command;       /* its name for a message, one line */
   gboolean tty;
   GBytes *input;       /* Capture's stdin, or NULL */
   guint64 timeout;     /* Capture's, usec */

@@ -37,6 +37,7 @@ struct _CreelSession
   gboolean started, ended, finishing;
   int code, signal;
   char *message;
+  char *command; /* its name for a message */
   guint timer_id;
   Output *outputs[2];
 
@@ -278,6 +279,7 @@ session_free (CreelSession *session)
         }
     }
   g_free (session->message);
+  g_free (session->command);
   g_free (session);
 }
 
@@ -373,10 +375,13 @@ on_call_done (int status, const guint8 *body, gsize length, const char *failure,
   session->call = NULL;
   if (!session->started)
     {
-      g_autofree char *text = creel_call_describe_error (status, body, length, failure);
+      g_autofree char *why = creel_call_describe_error (status, body, length, failure);
+      gboolean missing = failure == NULL && status == 404, forbidden = failure == NULL && status == 403;
+      g_autofree char *text = missing     ? g_strdup_printf ("cannot run \"%s\": %s", session->command, why)
+                              : forbidden ? g_strdup_printf ("\"%s\" is not executable: %s", session->command, why)
+                                          : g_strdup (why);
 
-      fail (session, failure == NULL && (status == 404 || status == 403) ? CREEL_ERROR_NO_SUCH_COMMAND
-                                                                         : CREEL_ERROR_GUEST_FAILED, text);
+      fail (session, missing || forbidden ? CREEL_ERROR_NO_SUCH_COMMAND : CREEL_ERROR_GUEST_FAILED, text);
       return;
     }
   session->ended = TRUE;
@@ -431,6 +436,7 @@ start_requests (CreelSession *session, CreelExec *exec, int output_fds[2], gbool
   g_autofree char *input_path = g_strdup_printf ("/exec/%u/stdin", session->id);
   static const char *const names[] = { "stdout", "stderr" };
 
+  session->command = g_steal_pointer (&exec->command);
   session->call = creel_call_start (session->channel, path, g_steal_pointer (&exec->records), on_call_head, on_call_done,
                                     session, error);
   if (session->call == NULL)

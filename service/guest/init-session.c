@@ -297,13 +297,8 @@ on_start (Watch *watch, uint32_t events)
   watch_close (watch);
   if (n == (ssize_t) sizeof code)
     {
-      char text[256];
-
-      bool missing = code == ENOENT || code == ENOTDIR;
-
-      snprintf (text, sizeof text, missing ? "cannot run the command: %s" : "the command is not executable: %s", strerror (code));
       if (session->exec != NULL)
-        refuse (session, session->exec, missing ? 404 : 403, text);
+        refuse (session, session->exec, code == ENOENT || code == ENOTDIR ? 404 : 403, strerror (code));
       else
         give_up (session);
       return;

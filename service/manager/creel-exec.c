@@ -172,13 +172,26 @@ on_exec (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *error)
   creel_exec_expect (-1);
 }
 
+/* NULL: the call is answered */
+static CreelGatewayLink *
+get_gateway (CreelCall *call)
+{
+  CreelSandbox *sandbox = creel_call_sandbox (call);
+  CreelGatewayLink *link = sandbox != NULL ? creel_sandbox_get_link (sandbox) : NULL;
+
+  if (sandbox != NULL && link == NULL)
+    creel_call_fail_new (call, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING, "Sandbox \"%s\" does not run; start it with \"creel start %s\"",
+                         call->node, call->node);
+  return link;
+}
+
 static void
 handle_exec (CreelCall *call)
 {
-  CreelSandbox *sandbox = creel_call_sandbox (call);
+  CreelGatewayLink *link = get_gateway (call);
   g_autoptr (GVariant) argv = NULL;
 
-  if (sandbox == NULL)
+  if (link == NULL)
     return;
   if (creel_session_count (call->daemon, call->uid) >= CREEL_MAX_SESSIONS_PER_USER)
     {
@@ -195,7 +208,7 @@ handle_exec (CreelCall *call)
       call->free_data = g_free;
     }
   creel_exec_expect (1);
-  creel_gateway_link_call (creel_sandbox_get_link (sandbox), "Exec", call->parameters, "(uhhh)", EXEC_TIMEOUT_MS, on_exec, call);
+  creel_gateway_link_call (link, "Exec", call->parameters, "(uhhh)", EXEC_TIMEOUT_MS, on_exec, call);
 }
 
 static gboolean
@@ -218,15 +231,15 @@ on_captured (GVariant *reply, GUnixFDList *fds, gpointer user_data, GError *erro
 static void
 handle_capture (CreelCall *call)
 {
-  CreelSandbox *sandbox = creel_call_sandbox (call);
+  CreelGatewayLink *link = get_gateway (call);
   g_autoptr (GVariant) options = NULL;
   guint64 timeout = 60 * G_USEC_PER_SEC;
 
-  if (sandbox == NULL)
+  if (link == NULL)
     return;
   options = g_variant_get_child_value (call->parameters, 1);
   g_variant_lookup (options, "timeout", "t", &timeout);
-  creel_gateway_link_call (creel_sandbox_get_link (sandbox), "Capture", call->parameters, "(iss)",
+  creel_gateway_link_call (link, "Capture", call->parameters, "(iss)",
                            MIN (timeout / 1000 + 10 * 1000, 24 * 3600 * 1000), on_captured, call);
 }
 

@@ -426,7 +426,7 @@ creel_gateway_link_call_with_fds (CreelGatewayLink *link, const char *method, GV
       if (parameters != NULL)
         g_variant_unref (g_variant_ref_sink (parameters));
       g_set_error_literal (&error, CREEL_ERROR, CREEL_ERROR_NOT_RUNNING,
-                           link == NULL ? "The sandbox does not run; start it first"
+                           link == NULL ? "The sandbox does not run; start it with \"creel start NAME\""
                                         : "The gateway of the sandbox does not answer yet; try again in a second");
       done (NULL, NULL, user_data, error);
       return;

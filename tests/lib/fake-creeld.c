@@ -120,12 +120,16 @@ on_exec (CreelDBusSandbox *sandbox, GDBusMethodInvocation *invocation, GUnixFDLi
 
   if (!g_str_equal (creel_dbus_sandbox_get_state (sandbox), "running"))
     {
-      refuse (invocation, CREEL_ERROR_NOT_RUNNING, "Sandbox is not running; start it: creel start NAME");
+      refuse (invocation, CREEL_ERROR_NOT_RUNNING, "The sandbox does not run; start it with \"creel start NAME\"");
       return TRUE;
     }
   if (program == NULL)
     {
-      refuse (invocation, CREEL_ERROR_NO_SUCH_COMMAND, "The sandbox has no such command");
+      gboolean missing = !g_file_test (*command, G_FILE_TEST_EXISTS);
+      g_autofree char *text = missing ? g_strdup_printf ("cannot run \"%s\": No such file or directory", *command)
+                                      : g_strdup_printf ("\"%s\" is not executable: Permission denied", *command);
+
+      refuse (invocation, CREEL_ERROR_NO_SUCH_COMMAND, text);
       return TRUE;
     }
   Session *session = g_new0 (Session, 1);

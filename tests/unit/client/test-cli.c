@@ -252,6 +252,8 @@ test_exec (void)
   g_assert_cmpstr (closed, ==, "");
   g_assert_cmpint (run ("exec ex sh -c 'kill -9 $$'"), ==, 128 + 9);
   g_assert_cmpint (run ("exec ex no-such-command"), ==, 127);
+  golden ("exec-missing", "exec ex not-there-executable");
+  golden ("exec-not-executable", "exec ex -- /etc/passwd");
   g_assert_cmpint (run ("exec ex -- sh -c 'exit 6'"), ==, 6);
   g_assert_cmpint (run_with_input ("exec -e A=b -w /tmp ex sh -c 'echo $A $PWD'", "", &environment, NULL), ==, 0);
   g_assert_cmpstr (environment, ==, "b /tmp\n");

@@ -205,11 +205,13 @@ start_call (Ask *ask)
   g_assert_true (creel_records_parse (ask->in->data, ask->in->len, on_argument, ask->program->argv));
   if (g_str_equal (word (ask->program, 0), "mute"))
     return;
-  if (g_str_equal (word (ask->program, 0), "missing"))
+  if (g_str_equal (word (ask->program, 0), "missing") || g_str_equal (word (ask->program, 0), "forbidden"))
     {
-      creel_records_add (ask->out, "error", "no \033[31msuch\ncommand");
+      gboolean missing = g_str_equal (word (ask->program, 0), "missing");
+
+      creel_records_add (ask->out, "error", missing ? "no \033[31msuch\ncommand" : "Permission denied");
       ask->done = TRUE;
-      creel_stream_respond (ask->stream, 404, NULL, 0, true);
+      creel_stream_respond (ask->stream, missing ? 404 : 403, NULL, 0, true);
       return;
     }
   creel_stream_respond (ask->stream, 200, NULL, 0, true);

@@ -7,7 +7,7 @@
 
 /* The guest's end of a control channel, in this process and on this main loop. Its commands:
  * echo (stdin to stdout, exit 0 at its end), exit N, kill N, both (writes "out" and "err"), zeros N (N bytes to stdout),
- * lie TEXT (ends with TEXT as its last words), flood (last words without end), hold (never ends), missing (404),
+ * lie TEXT (ends with TEXT as its last words), flood (last words without end), hold (never ends), missing (404), forbidden (403),
  * mute (never answers), background (ends, but keeps stdout open). */
 typedef struct _FakeGuest FakeGuest;
 

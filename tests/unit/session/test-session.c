@@ -306,7 +306,15 @@ test_missing (Fixture *f, gconstpointer data)
   run (f, "missing");
   g_assert_false (f->started);
   g_assert_error (f->error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_COMMAND);
-  g_assert_cmpstr (f->error->message, ==, "no ?[31msuch?command");
+  g_assert_cmpstr (f->error->message, ==, "cannot run \"missing\": no ?[31msuch?command");
+}
+
+static void
+test_not_executable (Fixture *f, gconstpointer data)
+{
+  run (f, "forbidden");
+  g_assert_error (f->error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_COMMAND);
+  g_assert_cmpstr (f->error->message, ==, "\"forbidden\" is not executable: Permission denied");
 }
 
 static void
@@ -600,6 +608,7 @@ main (int argc, char **argv)
   ADD ("exit", test_exit);
   ADD ("lies", test_lies);
   ADD ("missing", test_missing);
+  ADD ("not-executable", test_not_executable);
   ADD ("echo", test_echo);
   ADD ("both", test_both);
   ADD ("slow-reader", test_slow_reader);
