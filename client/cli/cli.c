@@ -13,6 +13,9 @@
 #include "creel-definition.h"
 #include "out-text.h"
 
+#define LINE_MAX_BYTES 800
+#define ENVIRONMENT_FILE_MAX (1024 * 1024)
+
 int
 cli_status_of (const GError *error)
 {
@@ -53,6 +56,12 @@ cli_fail_with (int status, const char *format, ...)
   text = g_strdup_vprintf (format, arguments);
   va_end (arguments);
   g_strdelimit (g_strchomp (text), "\n\t", ' ');
+  if (strlen (text) > LINE_MAX_BYTES) /* a word of the command line may be in it: what comes before and after says more */
+    {
+      g_autofree char *whole = g_steal_pointer (&text);
+
+      text = g_strdup_printf ("%.*s[...]%s", LINE_MAX_BYTES / 2, whole, whole + strlen (whole) - LINE_MAX_BYTES / 2);
+    }
   safe = out_printable (text, -1, FALSE);
   fflush (stdout);
   fprintf (stderr, "creel: %s\n", safe);
@@ -96,6 +105,23 @@ start_option_context (Cli *cli, GOptionContext *context, const GOptionEntry *ent
 }
 
 gboolean
+cli_is_text (const char *word, int *ret_status)
+{
+  if (g_utf8_validate (word, -1, NULL))
+    return TRUE;
+  *ret_status = cli_fail_with (CLI_USAGE, "\"%s\" is not UTF-8", word);
+  return FALSE;
+}
+
+static gboolean
+are_text (char **words, int *ret_status)
+{
+  while (*words != NULL && cli_is_text (*words, ret_status))
+    words++;
+  return *words == NULL;
+}
+
+gboolean
 cli_parse (Cli *cli, char **args, const GOptionEntry *entries, CliParse how, int min, int max, char ***ret_words,
            char ***ret_rest, int *ret_status)
 {
@@ -103,7 +129,7 @@ cli_parse (Cli *cli, char **args, const GOptionEntry *entries, CliParse how, int
   g_autoptr (GError) error = NULL;
   g_autoptr (GStrvBuilder) head = g_strv_builder_new ();
   g_autoptr (GStrvBuilder) rest = g_strv_builder_new ();
-  g_auto (GStrv) words = NULL;
+  g_auto (GStrv) words = NULL, after = NULL;
   gboolean split = FALSE;
   const CliVerb *verb = cli_verbs;
   int count;
@@ -113,7 +139,7 @@ cli_parse (Cli *cli, char **args, const GOptionEntry *entries, CliParse how, int
   for (char **arg = args; *arg != NULL; arg++)
     if (split)
       g_strv_builder_add (rest, *arg);
-    else if (how == CLI_PARSE_PERMUTE && g_str_equal (*arg, "--"))
+    else if (how != CLI_PARSE_STRICT && g_str_equal (*arg, "--"))
       split = TRUE;
     else
       g_strv_builder_add (head, *arg);
@@ -123,7 +149,8 @@ cli_parse (Cli *cli, char **args, const GOptionEntry *entries, CliParse how, int
   words = g_strv_builder_end (head);
   if (!g_option_context_parse_strv (context, &words, &error))
     {
-      *ret_status = cli_fail_with (CLI_USAGE, "%s; see: creel help %s", error->message, args[0]);
+      *ret_status = cli_fail_with (CLI_USAGE, "%s; see: creel help %s",
+                                   error->domain == G_CONVERT_ERROR ? "The value of an option is no text in this locale" : error->message, args[0]);
       return FALSE;
     }
   if (cli->help)
@@ -141,9 +168,12 @@ cli_parse (Cli *cli, char **args, const GOptionEntry *entries, CliParse how, int
                                    g_str_has_prefix (lines[0], "Usage: ") ? lines[0] + 7 : lines[0]);
       return FALSE;
     }
+  after = g_strv_builder_end (rest);
+  if (how == CLI_PARSE_PERMUTE && (!are_text (words + 1, ret_status) || !are_text (after, ret_status)))
+    return FALSE;
   *ret_words = g_strdupv (words + 1);
   if (ret_rest != NULL)
-    *ret_rest = g_strv_builder_end (rest);
+    *ret_rest = g_steal_pointer (&after);
   return TRUE;
 }
 
@@ -270,6 +300,20 @@ cli_parse_size (const char *text, guint64 *ret_bytes, GError **error)
   return FALSE;
 }
 
+gboolean
+cli_parse_cpus (const char *text, guint *ret_cpus, GError **error)
+{
+  guint64 cpus = 0;
+
+  if (text != NULL && !g_ascii_string_to_unsigned (text, 10, 1, G_MAXINT32, &cpus, NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--cpus: \"%s\" is not a number of processors; write for example 2", text);
+      return FALSE;
+    }
+  *ret_cpus = (guint) cpus;
+  return TRUE;
+}
+
 static gboolean
 add_variable (GStrvBuilder *builder, const char *text, GError **error)
 {
@@ -285,6 +329,11 @@ add_variable (GStrvBuilder *builder, const char *text, GError **error)
     }
   if (text[length] == '=')
     g_strv_builder_add (builder, text);
+  else if (g_getenv (text) != NULL && !g_utf8_validate (g_getenv (text), -1, NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "The value that %s has here is not UTF-8", text);
+      return FALSE;
+    }
   else if (g_getenv (text) != NULL)
     {
       g_autofree char *pair = g_strdup_printf ("%s=%s", text, g_getenv (text));
@@ -292,6 +341,26 @@ add_variable (GStrvBuilder *builder, const char *text, GError **error)
       g_strv_builder_add (builder, pair);
     }
   return TRUE;
+}
+
+/* It may be a pipe, and one that never ends. */
+static char *
+read_environment_file (const char *path, GError **error)
+{
+  FILE *file = fopen (path, "re");
+  g_autofree char *text = g_malloc (ENVIRONMENT_FILE_MAX + 1);
+  gsize length = file != NULL ? fread (text, 1, ENVIRONMENT_FILE_MAX + 1, file) : 0;
+  int failed = file == NULL || ferror (file) ? errno : length > ENVIRONMENT_FILE_MAX ? EFBIG : 0;
+
+  if (file != NULL)
+    fclose (file);
+  if (failed != 0)
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--env-file %s: %s", path, g_strerror (failed));
+      return NULL;
+    }
+  text[length] = '\0';
+  return g_steal_pointer (&text);
 }
 
 char **
@@ -304,7 +373,7 @@ cli_parse_environment (char **variables, char **files, GError **error)
       g_autofree char *text = NULL;
       g_auto (GStrv) lines = NULL;
 
-      if (!g_file_get_contents (*file, &text, NULL, error))
+      if ((text = read_environment_file (*file, error)) == NULL)
         return NULL;
       lines = g_strsplit (text, "\n", -1);
       for (char **line = lines; *line != NULL; line++)

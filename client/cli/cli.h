@@ -98,13 +98,17 @@ int cmd_help (Cli *cli, char **args);
 
 typedef enum
 {
-  CLI_PARSE_PERMUTE, /* options anywhere; what follows -- is `ret_rest` */
+  CLI_PARSE_PERMUTE, /* options anywhere; what follows -- is `ret_rest`; all is UTF-8, as the bus wants it */
+  CLI_PARSE_BYTES,   /* the same, but some are names of files or a command's words, any bytes: see cli_is_text() */
   CLI_PARSE_STRICT,  /* options end at the first word: the rest belongs to the command */
 } CliParse;
 /* Parses `entries` and the global options. FALSE: the caller returns *ret_status (help was printed, or the usage error).
  * `ret_words` gets min to max (-1: any) words, without args[0]; `ret_rest`, may be NULL, what follows "--". Both are the caller's. */
 gboolean cli_parse (Cli *cli, char **args, const GOptionEntry *entries, CliParse how, int min, int max, char ***ret_words,
                     char ***ret_rest, int *ret_status);
+
+/* Whether it is UTF-8; else *ret_status is that of the error that was printed. */
+gboolean cli_is_text (const char *word, int *ret_status);
 
 /* Connects to the system bus and makes cli->manager; does not start the service by itself. */
 gboolean cli_connect (Cli *cli, GError **error);
@@ -132,6 +136,8 @@ int cli_status_of (const GError *error);
 
 /* "2G", "512M", "1.5g", "1073741824": bytes. FALSE with G_OPTION_ERROR. */
 gboolean cli_parse_size (const char *text, guint64 *ret_bytes, GError **error);
+/* Of --cpus; NULL is 0, which is as many as the service says. FALSE with G_OPTION_ERROR. */
+gboolean cli_parse_cpus (const char *text, guint *ret_cpus, GError **error);
 /* -e and --env-file into KEY=VALUE; a bare KEY takes its value from the environment, or is left out. */
 char **cli_parse_environment (char **variables, char **files, GError **error);
 /* "PATH[:ro]" with PATH made absolute, symlinks resolved. Owned by the caller. */
@@ -153,8 +159,7 @@ void cli_warn_ports (Cli *cli, CreelDBusSandbox *sandbox);
 /* What create and run have in common. */
 typedef struct
 {
-  char *name, *image, *memory, *disk, *policy, *preset;
-  int cpus;
+  char *name, *image, *memory, *cpus, *disk, *policy, *preset;
   char **environment, **environment_files, **credentials, **allow, **publish;
   gboolean ephemeral;
 } CliCreateOptions;
@@ -163,7 +168,7 @@ typedef struct
   { "template", 't', 0, G_OPTION_ARG_STRING, &(o).image, NULL, NULL },                                               \
   { "image", 0, 0, G_OPTION_ARG_STRING, &(o).image, NULL, NULL },                                                    \
   { "memory", 'm', 0, G_OPTION_ARG_STRING, &(o).memory, NULL, NULL },                                                \
-  { "cpus", 0, 0, G_OPTION_ARG_INT, &(o).cpus, NULL, NULL },                                                         \
+  { "cpus", 0, 0, G_OPTION_ARG_STRING, &(o).cpus, NULL, NULL },                                                      \
   { "disk", 0, 0, G_OPTION_ARG_STRING, &(o).disk, NULL, NULL },                                                      \
   { "env", 'e', 0, G_OPTION_ARG_STRING_ARRAY, &(o).environment, NULL, NULL },                                        \
   { "env-file", 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &(o).environment_files, NULL, NULL },                             \

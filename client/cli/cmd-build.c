@@ -10,8 +10,7 @@
 
 typedef struct
 {
-  char *name, *preset, *memory, *disk;
-  int cpus;
+  char *name, *preset, *memory, *cpus, *disk;
   char **allow, **arguments;
 } Options;
 
@@ -21,6 +20,7 @@ options_clear (Options *options)
   g_free (options->name);
   g_free (options->preset);
   g_free (options->memory);
+  g_free (options->cpus);
   g_free (options->disk);
   g_strfreev (options->allow);
   g_strfreev (options->arguments);
@@ -98,15 +98,18 @@ make_options (const Options *options, int output, GError **error)
 {
   g_auto (GStrv) arguments = complete_arguments (options->arguments);
   GVariantBuilder b;
+  guint cpus;
 
+  if (!cli_parse_cpus (options->cpus, &cpus, error))
+    return NULL;
   g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
   add_text (&b, "reference", options->name);
   add_text (&b, "preset", options->preset);
   add_list (&b, "allow", options->allow);
   if (arguments[0] != NULL)
     add_list (&b, "args", arguments);
-  if (options->cpus > 0)
-    g_variant_builder_add (&b, "{sv}", "cpus", g_variant_new_uint32 (options->cpus));
+  if (cpus > 0)
+    g_variant_builder_add (&b, "{sv}", "cpus", g_variant_new_uint32 (cpus));
   if (output >= 0)
     g_variant_builder_add (&b, "{sv}", "output", g_variant_new_handle (0));
   if (!add_size (&b, "memory", options->memory, error) || !add_size (&b, "disk", options->disk, error))
@@ -132,7 +135,7 @@ cmd_image_build (Cli *cli, char **args)
     { "build-arg", 0, 0, G_OPTION_ARG_STRING_ARRAY, &options.arguments, NULL, NULL },
     { "memory", 'm', 0, G_OPTION_ARG_STRING, &options.memory, NULL, NULL },
     { "disk", 0, 0, G_OPTION_ARG_STRING, &options.disk, NULL, NULL },
-    { "cpus", 0, 0, G_OPTION_ARG_INT, &options.cpus, NULL, NULL },
+    { "cpus", 0, 0, G_OPTION_ARG_STRING, &options.cpus, NULL, NULL },
     { NULL },
   };
   int status, pair[2] = { -1, -1 };
@@ -145,6 +148,8 @@ cmd_image_build (Cli *cli, char **args)
       folder = realpath (words[0], NULL);
       if (folder == NULL || !g_file_test (folder, G_FILE_TEST_IS_DIR))
         return cli_fail_with (CLI_FAILED, "Cannot build from %s: %s", words[0], g_strerror (folder == NULL ? errno : ENOTDIR));
+      if (!cli_is_text (folder, &status))
+        return status;
     }
   if (!cli_connect (cli, &error))
     return cli_fail (error);

@@ -114,6 +114,8 @@ run_with (Cli *cli, CreelDBusSandbox *sandbox, const char *user, const char *con
   /* its own words were on stderr; a tar that it did not send is no second error */
   if (status > 0 && status < 125 && (send || copy->n == 0))
     status = cli_fail_with (CLI_GUEST, "tar in the sandbox failed");
+  else if (status == CLI_EXEC_FAILED && copy->n == 0)
+    status = CLI_FAILED; /* it never ran, which was said */
   else if (copy->error != NULL)
     status = cli_fail (copy->error);
   else if (status > 0 && status < 125)
@@ -188,12 +190,15 @@ copy_in (Cli *cli, CreelDBusSandbox *sandbox, const char *user, const char *sour
   Copy copy = { 0 };
   struct stat st;
   gboolean is_folder;
+  int result;
 
   if (g_str_equal (source, "-"))
     return run_tar (cli, sandbox, user, argv, TRUE);
   split_path (source, &source_folder, &source_base);
   if (lstat (source, &st) < 0)
     return cli_fail_with (CLI_FAILED, "Cannot read %s: %s", source, g_strerror (errno));
+  if (!cli_is_text (path, &result))
+    return result;
   is_folder = S_ISDIR (st.st_mode);
   if (!is_folder && !S_ISREG (st.st_mode) && !S_ISLNK (st.st_mode))
     return cli_fail_with (CLI_FAILED, "%s is neither a file nor a folder", source);
@@ -233,7 +238,7 @@ cmd_cp (Cli *cli, char **args)
   gboolean out, in;
   int status;
 
-  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 2, 2, &words, NULL, &status))
+  if (!cli_parse (cli, args, entries, CLI_PARSE_BYTES, 2, 2, &words, NULL, &status))
     return status;
   out = split_remote (words[0], &name, &path);
   in = !out && split_remote (words[1], &name, &path);

@@ -12,6 +12,7 @@ cli_create_options_clear (CliCreateOptions *options)
   g_free (options->name);
   g_free (options->image);
   g_free (options->memory);
+  g_free (options->cpus);
   g_free (options->disk);
   g_free (options->policy);
   g_free (options->preset);
@@ -52,20 +53,21 @@ make_options (const CliCreateOptions *options, const char *agent, char **paths, 
   g_auto (GStrv) environment = cli_parse_environment (options->environment, options->environment_files, error);
   /* an agent has no such characters, an image reference often: "debian:12" means a shell in that image */
   gboolean agent_is_image = strpbrk (agent, ":/@") != NULL;
+  guint cpus;
 
   if (environment == NULL || !insert_size (&dict, "memory", options->memory, error)
-      || !insert_size (&dict, "disk", options->disk, error))
+      || !insert_size (&dict, "disk", options->disk, error) || !cli_parse_cpus (options->cpus, &cpus, error))
     return NULL;
-  if (options->cpus < 0)
+  if (command != NULL && *command != NULL && **command == '\0')
     {
-      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "--cpus: must be at least 1");
+      g_set_error_literal (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "The command after -- has an empty name");
       return NULL;
     }
   g_variant_dict_insert (&dict, "agent", "s", agent_is_image ? "shell" : agent);
   if (options->image != NULL || agent_is_image)
     g_variant_dict_insert (&dict, "image", "s", options->image != NULL ? options->image : agent);
-  if (options->cpus > 0)
-    g_variant_dict_insert (&dict, "cpus", "u", options->cpus);
+  if (cpus > 0)
+    g_variant_dict_insert (&dict, "cpus", "u", cpus);
   if (options->policy != NULL)
     g_variant_dict_insert (&dict, "policy", "s", options->policy);
   if (options->preset != NULL)

@@ -132,7 +132,7 @@ cmd_image_export (Cli *cli, char **args)
   gboolean piped;
   int status;
 
-  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 2, 2, &words, NULL, &status))
+  if (!cli_parse (cli, args, entries, CLI_PARSE_BYTES, 2, 2, &words, NULL, &status) || !cli_is_text (words[0], &status))
     return status;
   if (!cli_connect (cli, &error))
     return cli_fail (error);
@@ -141,6 +141,9 @@ cmd_image_export (Cli *cli, char **args)
   piped = g_str_equal (words[1], "-");
   if (piped && isatty (STDOUT_FILENO))
     return cli_fail_with (CLI_USAGE, "An image does not go to a terminal; name a file");
+  /* now, not when all of it is there */
+  if (words[1][0] == '\0' || g_file_test (words[1], G_FILE_TEST_IS_DIR))
+    return cli_fail_with (CLI_USAGE, "\"%s\" is no file to write an image to; name one", words[1]);
   /* a file of that name stays until the new one is whole */
   part = piped ? NULL : g_strdup_printf ("%s.part-%d", words[1], getpid ());
   export.file = piped ? dup (STDOUT_FILENO) : open (part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);

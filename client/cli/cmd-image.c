@@ -43,7 +43,7 @@ cmd_image_import (Cli *cli, char **args)
   Import import;
   int status;
 
-  if (!cli_parse (cli, args, NULL, CLI_PARSE_PERMUTE, 1, 2, &words, NULL, &status))
+  if (!cli_parse (cli, args, NULL, CLI_PARSE_BYTES, 1, 2, &words, NULL, &status) || (words[1] != NULL && !cli_is_text (words[1], &status)))
     return status;
   import.file = open (words[0], O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (import.file < 0)

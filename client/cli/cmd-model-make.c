@@ -169,12 +169,16 @@ cmd_model_pull (Cli *cli, char **args)
   g_autoptr (GError) error = NULL;
   int status;
 
-  if (!cli_parse (cli, args, NULL, CLI_PARSE_PERMUTE, 1, 2, &words, NULL, &status))
+  if (!cli_parse (cli, args, NULL, CLI_PARSE_BYTES, 1, 2, &words, NULL, &status) || (words[1] != NULL && !cli_is_text (words[1], &status)))
     return status;
   if (is_file (words[0]))
     return import_one (cli, words[0], words[1]);
+  if (strchr ("./", words[0][0]) != NULL && g_file_test (words[0], G_FILE_TEST_IS_DIR))
+    return cli_fail_with (CLI_USAGE, "\"%s\" is a folder; name a GGUF file, or a model of a registry", words[0]);
   if (words[1] != NULL)
     return cli_fail_with (CLI_USAGE, "There is no file %s; what a registry has keeps its name, see: creel model tag", words[0]);
+  if (!cli_is_text (words[0], &status))
+    return status;
   call.reference = words[0];
   if ((call.models = cli_model_connect (cli, &error)) == NULL)
     return cli_fail (error);

@@ -182,7 +182,7 @@ cmd_run (Cli *cli, char **args)
   gboolean created;
   int status;
 
-  if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, -1, &words, &rest, &status))
+  if (!cli_parse (cli, args, entries, CLI_PARSE_BYTES, 1, -1, &words, &rest, &status) || !cli_is_text (words[0], &status))
     return status;
   name = find_or_create (cli, &options, words, &created, &error);
   if (name == NULL || (sandbox = cli_get_sandbox (cli, name, TRUE, &error)) == NULL)

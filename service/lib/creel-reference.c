@@ -200,7 +200,7 @@ creel_reference_parse (const char *text, GError **error)
   shown = g_strndup (text, 80);
   g_strcanon (shown, WORD "-./:@+[]", '?');
   g_set_error (error, G_DBUS_ERROR, G_DBUS_ERROR_INVALID_ARGS,
-               "\"%s\" cannot be the name of an image: write NAME, NAME:TAG or HOST/NAME:TAG in lower case, or NAME@sha256:DIGEST", shown);
+               "\"%s\" cannot be the name of an image or a model: write NAME, NAME:TAG or HOST/NAME:TAG in lower case, or NAME@sha256:DIGEST", shown);
   return NULL;
 }
 

@@ -173,6 +173,65 @@ test_errors (void)
   g_assert_cmpint (run ("rm -q broken"), ==, 0);
 }
 
+/* What is wrong is said in one line, by us, whatever the words are. */
+static void
+test_bad_words (void)
+{
+  static const struct
+  {
+    const char *line;
+    int status;
+    const char *says;
+  } cases[] = {
+    { "inspect \xff", 2, "\\xff\" is not UTF-8" },
+    { "image push \xff", 2, "\\xff\" is not UTF-8" },
+    { "image tag shell \xff", 2, "\\xff\" is not UTF-8" },
+    { "image export \xff f", 2, "\\xff\" is not UTF-8" },
+    { "image import /dev/null \xff", 2, "\\xff\" is not UTF-8" },
+    { "image import \xff", 1, "Cannot open \\xff: No such file" },
+    { "image build \xff", 2, "\\xff\" is not UTF-8" },
+    { "model pull \xff", 2, "\\xff\" is not UTF-8" },
+    { "model run tiny -- \xff", 2, "\\xff\" is not UTF-8" },
+    { "create shell . -- \xff", 2, "\\xff\" is not UTF-8" },
+    { "run \xff", 2, "\\xff\" is not UTF-8" },
+    { "cp /etc/passwd bad:/\xff", 2, "\\xff\" is not UTF-8" },
+    { "create -e A=\xff shell", 2, "no text in this locale; see: creel help create" },
+    { "create -e CREEL_TEST_BYTES shell", 2, "CREEL_TEST_BYTES has here is not UTF-8" },
+    { "create --env-file /dev/zero shell", 2, "--env-file /dev/zero: File too large" },
+    { "create --env-file /tmp shell", 2, "--env-file /tmp: Is a directory" },
+    { "create --env-file \xff shell", 2, "--env-file \\xff: No such file" },
+    { "create --cpus 0 shell", 2, "--cpus: \"0\" is not a number of processors" },
+    { "image build --cpus x shell", 2, "--cpus: \"x\" is not a number of processors" },
+    { "create shell -- ''", 2, "The command after -- has an empty name" },
+    { "image export shell /tmp", 2, "\"/tmp\" is no file" },
+    { "image export shell ''", 2, "\"\" is no file" },
+    { "model pull /tmp", 2, "\"/tmp\" is a folder" },
+    { "cp bad:/x .", 1, "does not run; start it with \"creel start NAME\"" },
+    { "cp bad:/x /dev/null", 1, "does not run; start it with \"creel start NAME\"" },
+  };
+  g_autofree char *word = g_strnfill (5000, 'a'), *line = g_strconcat (word, " x", NULL), *err = NULL;
+
+  g_assert_cmpint (run ("create --name bad shell"), ==, 0);
+  g_setenv ("CREEL_TEST_BYTES", "\xff", TRUE);
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      g_autofree char *out = NULL, *said = NULL;
+
+      g_assert_cmpint (run_with_input (cases[i].line, "", &out, &said), ==, cases[i].status);
+      g_test_message ("%s", said);
+      g_assert_cmpstr (out, ==, "");
+      g_assert_true (g_str_has_prefix (said, "creel: "));
+      g_assert_nonnull (strstr (said, cases[i].says));
+      g_assert_true (strchr (said, '\n') == strrchr (said, '\n'));
+    }
+  g_unsetenv ("CREEL_TEST_BYTES");
+  g_assert_cmpint (run ("rm -q bad"), ==, 0);
+  /* what to do stays in sight */
+  g_assert_cmpint (run_with_input (line, "", NULL, &err), ==, 2);
+  g_assert_cmpuint (strlen (err), <, 1000);
+  g_assert_true (g_str_has_prefix (err, "creel: There is no verb \"aaa") && g_str_has_suffix (err, "aaa\"; see: creel help\n"));
+}
+
 static void
 test_names (void)
 {
@@ -541,6 +600,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cli/help", test_help);
   g_test_add_func ("/cli/outputs", test_outputs);
   g_test_add_func ("/cli/errors", test_errors);
+  g_test_add_func ("/cli/bad-words", test_bad_words);
   g_test_add_func ("/cli/names", test_names);
   g_test_add_func ("/cli/run", test_run);
   g_test_add_func ("/cli/exec", test_exec);
