@@ -3,6 +3,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "creel-byte-queue.h"
 #include "creel-channel.h"
 
 /* What creel-channel.c (the byte stream and the handshake) and creel-stream.c (HTTP/2) share. */
@@ -29,10 +30,7 @@ struct CreelStream
   const CreelStreamHandler *handler;
   void *user_data;
 
-  uint8_t *kept; /* arrived, not taken: kept_start..kept_end */
-  size_t kept_start;
-  size_t kept_end;
-  size_t kept_size;
+  CreelByteQueue kept; /* arrived, not taken */
   size_t taken_before_growth;
 
   char *head; /* of the message that arrives: name NUL value NUL ... */

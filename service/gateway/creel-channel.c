@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* Per dispatch, so that one busy channel does not starve its loop. A virtio port gives 4 KiB per read. */
-#define DISPATCH_BYTES (1024 * 1024)
+#define DISPATCH_BYTES (256 * 1024)
 #define HOLD_USEC (50 * 1000)
 
 uint64_t

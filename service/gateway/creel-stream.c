@@ -52,41 +52,16 @@ stream_credit (CreelStream *stream, size_t n)
 static void
 kept_drop (CreelStream *stream, size_t n)
 {
-  stream->kept_start += n;
+  creel_byte_queue_drop (&stream->kept, n);
   stream->channel->buffered -= n;
-  if (stream->kept_start == stream->kept_end)
-    {
-      free (stream->kept);
-      stream->kept = NULL;
-      stream->kept_start = stream->kept_end = stream->kept_size = 0;
-    }
   stream_credit (stream, n);
 }
 
 static bool
 kept_add (CreelStream *stream, const uint8_t *bytes, size_t n)
 {
-  if (stream->kept_size - stream->kept_end < n)
-    {
-      size_t length = stream->kept_end - stream->kept_start;
-      size_t size = 4096;
-      uint8_t *grown;
-
-      while (size < length + n)
-        size *= 2;
-      grown = malloc (size);
-      if (grown == NULL)
-        return false;
-      if (length > 0)
-        memcpy (grown, stream->kept + stream->kept_start, length);
-      free (stream->kept);
-      stream->kept = grown;
-      stream->kept_size = size;
-      stream->kept_start = 0;
-      stream->kept_end = length;
-    }
-  memcpy (stream->kept + stream->kept_end, bytes, n);
-  stream->kept_end += n;
+  if (!creel_byte_queue_add (&stream->kept, bytes, n))
+    return false;
   stream->channel->buffered += n;
   return true;
 }
@@ -99,7 +74,7 @@ stream_retire (CreelStream *stream)
 
   if (stream->retired)
     return;
-  kept_drop (stream, stream->kept_end - stream->kept_start);
+  kept_drop (stream, stream->kept.length);
   head_free (stream);
   stream->retired = stream->detached = true;
   if (stream->previous != NULL)
@@ -129,7 +104,7 @@ static void
 stream_settle (CreelStream *stream)
 {
   stream->waiting = false;
-  if (stream->retired || stream->kept_end > stream->kept_start)
+  if (stream->retired || stream->kept.length > 0)
     return;
   if (stream->peer_ended && !stream->end_told && !stream->detached && stream->handler != NULL)
     {
@@ -313,7 +288,7 @@ on_data_chunk (nghttp2_session *session, uint8_t flags, int32_t id, const uint8_
       nghttp2_session_consume (session, id, n);
       return 0;
     }
-  if (stream->kept_start == stream->kept_end)
+  if (stream->kept.length == 0)
     taken = offer (stream, bytes, n);
   if (stream->detached)
     taken = n;
@@ -644,9 +619,11 @@ creel_stream_resume (CreelStream *stream)
 void
 creel_stream_receive (CreelStream *stream)
 {
-  while (!stream->detached && stream->kept_end > stream->kept_start)
+  while (!stream->detached && stream->kept.length > 0)
     {
-      size_t taken = offer (stream, stream->kept + stream->kept_start, stream->kept_end - stream->kept_start);
+      size_t n;
+      const uint8_t *bytes = creel_byte_queue_peek (&stream->kept, &n);
+      size_t taken = offer (stream, bytes, n);
 
       if (taken == 0 || stream->detached)
         break;
@@ -659,23 +636,28 @@ creel_stream_receive (CreelStream *stream)
 size_t
 creel_stream_read (CreelStream *stream, uint8_t *buffer, size_t size)
 {
-  size_t n = stream->kept_end - stream->kept_start;
+  size_t done = 0;
 
-  if (stream->detached || n == 0)
-    return 0;
-  if (n > size)
-    n = size;
-  memcpy (buffer, stream->kept + stream->kept_start, n);
-  kept_drop (stream, n);
-  if (stream->kept_start == stream->kept_end && (stream->peer_ended || stream->http_closed))
+  while (!stream->detached && done < size && stream->kept.length > 0)
+    {
+      size_t n;
+      const uint8_t *bytes = creel_byte_queue_peek (&stream->kept, &n);
+
+      if (n > size - done)
+        n = size - done;
+      memcpy (buffer + done, bytes, n);
+      done += n;
+      kept_drop (stream, n);
+    }
+  if (done > 0 && stream->kept.length == 0 && (stream->peer_ended || stream->http_closed))
     stream_set_waiting (stream);
-  return n;
+  return done;
 }
 
 bool
 creel_stream_at_end (CreelStream *stream)
 {
-  return stream->peer_ended && stream->kept_start == stream->kept_end;
+  return stream->peer_ended && stream->kept.length == 0;
 }
 
 void
@@ -686,7 +668,7 @@ creel_stream_reset (CreelStream *stream, uint32_t code)
   if (stream->detached)
     return;
   stream->detached = true;
-  kept_drop (stream, stream->kept_end - stream->kept_start);
+  kept_drop (stream, stream->kept.length);
   if (stream->http_closed || channel->session == NULL)
     stream_retire (stream);
   else if (nghttp2_submit_rst_stream (channel->session, NGHTTP2_FLAG_NONE, stream->id, code) != 0 && channel->close_reason == NULL)
