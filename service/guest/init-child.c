@@ -93,7 +93,11 @@ child_run (const Child *child)
   if (setgroups (user->n_groups, user->groups) < 0 || setgid (user->gid) < 0 || setuid (user->uid) < 0)
     fail (child, errno);
   if (child->cwd[0] == '\0' || chdir (child->cwd) < 0)
-    if (chdir (user->home) < 0 && chdir ("/") < 0)
-      fail (child, errno);
+    {
+      if (child->cwd_is_asked)
+        fail (child, -errno);
+      if (chdir (user->home) < 0 && chdir ("/") < 0)
+        fail (child, errno);
+    }
   fail (child, exec_by_path (child));
 }

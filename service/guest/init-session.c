@@ -297,7 +297,14 @@ on_start (Watch *watch, uint32_t events)
   watch_close (watch);
   if (n == (ssize_t) sizeof code)
     {
-      if (session->exec != NULL)
+      if (session->exec != NULL && code < 0)
+        {
+          char text[128];
+
+          snprintf (text, sizeof text, "cannot work in the folder that was asked for: %s", strerror (-code));
+          refuse (session, session->exec, 400, text);
+        }
+      else if (session->exec != NULL)
         refuse (session, session->exec, code == ENOENT || code == ENOTDIR ? 404 : 403, strerror (code));
       else
         give_up (session);

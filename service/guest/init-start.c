@@ -91,7 +91,8 @@ run (Child *child, const Records *records)
   for (size_t i = 0; i < environment.n; i++)
     if (strncmp (environment.items[i], "PATH=", 5) == 0)
       child->path = environment.items[i] + 5;
-  if (cwd == NULL || *cwd == '\0')
+  child->cwd_is_asked = cwd != NULL && *cwd != '\0';
+  if (!child->cwd_is_asked)
     cwd = records_get (configure_get (), "cwd");
   child->cwd = cwd == NULL ? "" : cwd;
   child->arguments = arguments.items;

@@ -190,12 +190,13 @@ typedef struct
   char **arguments;
   char **environment;
   const char *cwd;
+  bool cwd_is_asked; /* then there is no other */
   const User *user;
   const char *path;
   bool tty;
   int fds[3];     /* stdin, stdout, stderr; tty: the slave in [0] */
   int cgroup_fd;  /* its cgroup.procs, or -1 */
-  int status_fd;  /* an int errno is written here when exec fails */
+  int status_fd;  /* an int is written here when exec fails: errno, or -errno for cwd */
 } Child;
 
 void child_run (const Child *child) __attribute__ ((noreturn));
