@@ -87,7 +87,7 @@ act_restart (Cli *cli, CreelDBusSandbox *sandbox, const char *name, GVariant *op
 static int
 stop_or_restart (Cli *cli, char **args, LifeAct act)
 {
-  int seconds = -1;
+  int seconds = G_MININT; /* not given */
   const GOptionEntry entries[] = {
     { "time", 't', 0, G_OPTION_ARG_INT, &seconds, NULL, NULL },
     { NULL },
@@ -97,6 +97,8 @@ stop_or_restart (Cli *cli, char **args, LifeAct act)
 
   if (!cli_parse (cli, args, entries, CLI_PARSE_PERMUTE, 1, -1, &names, NULL, &status))
     return status;
+  if (seconds < 0 && seconds != G_MININT)
+    return cli_fail_with (CLI_USAGE, "--time: %d is below zero; see: creel help %s", seconds, args[0]);
   return for_each_name (cli, names, timeout_options (seconds), FALSE, act);
 }
 

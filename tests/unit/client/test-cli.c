@@ -200,6 +200,7 @@ test_bad_words (void)
     { "create --env-file /dev/zero shell", 2, "--env-file /dev/zero: File too large" },
     { "create --env-file /tmp shell", 2, "--env-file /tmp: Is a directory" },
     { "create --env-file \xff shell", 2, "--env-file \\xff: No such file" },
+    { "stop -t -1 a", 2, "--time: -1 is below zero; see: creel help stop" },
     { "create --cpus 0 shell", 2, "--cpus: \"0\" is not a number of processors" },
     { "image build --cpus x shell", 2, "--cpus: \"x\" is not a number of processors" },
     { "create shell -- ''", 2, "The command after -- has an empty name" },
