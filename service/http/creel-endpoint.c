@@ -32,6 +32,7 @@ struct _CreelEndpoint
   gpointer user_data;
   guint64 bytes_read, bytes_written;
   gboolean reading, eof, failed, reads_much;
+  gboolean full; /* somebody found no room, and has not been told of any since */
   gboolean drained; /* the stream had no more when it was read */
   gboolean source_is_steady, source_is_spared;
   gboolean shutdown_wanted, shutdown_done, closed;
@@ -338,6 +339,7 @@ on_writable (GObject *stream, gpointer user_data)
 {
   g_autoptr (CreelEndpoint) endpoint = creel_endpoint_ref (user_data);
 
+  endpoint->full = FALSE;
   creel_endpoint_flush (endpoint);
   notify (endpoint);
   return G_SOURCE_CONTINUE;
@@ -375,7 +377,9 @@ creel_endpoint_flush (CreelEndpoint *endpoint)
           return;
         }
     }
-  clear_source (&endpoint->out_source);
+  /* the source of who waits for room is ready now, and tells */
+  if (!endpoint->full || endpoint->failed)
+    clear_source (&endpoint->out_source);
   buffer_release (&endpoint->unsent);
   if (endpoint->shutdown_wanted && !endpoint->shutdown_done && !endpoint->closed && !endpoint->failed)
     send_end (endpoint);
@@ -386,7 +390,8 @@ creel_endpoint_has_room (CreelEndpoint *endpoint)
 {
   if (creel_endpoint_get_pending (endpoint) >= CREEL_ENDPOINT_HIGH_WATER)
     creel_endpoint_flush (endpoint);
-  return creel_endpoint_get_pending (endpoint) < CREEL_ENDPOINT_HIGH_WATER;
+  endpoint->full = creel_endpoint_get_pending (endpoint) >= CREEL_ENDPOINT_HIGH_WATER;
+  return !endpoint->full;
 }
 
 void

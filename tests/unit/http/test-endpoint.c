@@ -164,6 +164,26 @@ test_gone (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (turn (), ==, 0);
 }
 
+/* Who found no room is told when there is some, also when the bytes went out meanwhile by another's flush. */
+static void
+test_room (Fixture *f, gconstpointer unused)
+{
+  g_autofree guint8 *bytes = g_malloc0 (10000);
+  guint8 buffer[8192];
+
+  while (creel_endpoint_has_room (f->endpoint))
+    creel_endpoint_write (f->endpoint, bytes, 10000);
+  turn ();
+  f->steps = 0;
+  while (read (f->peer, buffer, sizeof buffer) > 0)
+    creel_endpoint_flush (f->endpoint);
+  g_assert_cmpuint (creel_endpoint_get_pending (f->endpoint), ==, 0);
+  g_assert_cmpuint (f->steps, ==, 0);
+  turn ();
+  g_assert_cmpuint (f->steps, ==, 1);
+  g_assert_cmpuint (turn (), ==, 0);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -171,6 +191,7 @@ main (int argc, char **argv)
   g_test_add ("/endpoint/pause", Fixture, NULL, setup, test_pause, teardown);
   g_test_add ("/endpoint/full", Fixture, NULL, setup, test_full, teardown);
   g_test_add ("/endpoint/order", Fixture, NULL, setup, test_order, teardown);
+  g_test_add ("/endpoint/room", Fixture, NULL, setup, test_room, teardown);
   g_test_add ("/endpoint/gone", Fixture, NULL, setup, test_gone, teardown);
   return g_test_run ();
 }
