@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "creel-answer.h"
 
+#include "creel-account.h"
 #include "creel-decoder.h"
 #include "creel-policy.h"
 
@@ -43,7 +44,10 @@ creel_answer_free (CreelAnswer *answer)
     return;
   g_clear_handle_id (&answer->wake, g_source_remove);
   if (answer->decoder != NULL)
-    *answer->memory -= creel_decoder_get_cost (answer->decoder);
+    {
+      *answer->memory -= creel_decoder_get_cost (answer->decoder);
+      creel_account_drop (creel_decoder_get_cost (answer->decoder));
+    }
   creel_decoder_free (answer->decoder);
   creel_scrub_free (answer->scrub);
   if (answer->head != NULL)
@@ -88,6 +92,7 @@ prepare_decoder (CreelAnswer *answer, CreelHttpHead *head, CreelResponse *respon
       return CREEL_REASON_LIMIT;
     }
   *answer->memory += creel_decoder_get_cost (decoder);
+  creel_account_add (creel_decoder_get_cost (decoder));
   answer->decoder = g_steal_pointer (&decoder);
   response->chunked = can_chunk;
   return NULL;

@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+#include "creel-account.h"
 #include "creel-socket-source.h"
 
 #define OUT_MAX (64 * 1024)
+#define OUT_LITTLE (8 * 1024)
 #define LINGER_SECONDS 5
 
 /* The state that the two halves and the channel's callbacks share. It outlives the GObjects while bytes wait to leave. */
@@ -19,11 +21,36 @@ typedef struct
   gboolean in_closed, out_closed;
   gboolean broken;     /* out is to end with a reset */
   GByteArray *out;     /* not yet pulled; NULL when empty, so that an idle stream costs nothing */
-  gsize out_start;
+  gsize out_start, out_counted; /* counted: in the account */
   guint linger_id;
 } Pipe;
 
 static guint n_alive;
+
+static gsize
+get_out_max (void)
+{
+  return creel_account_choose (OUT_MAX, OUT_LITTLE);
+}
+
+/* A GByteArray has a power of two, and never less than before. */
+static void
+count_out (Pipe *pipe)
+{
+  gsize size = pipe->out == NULL ? 0 : MAX (pipe->out_counted, (gsize) 1 << g_bit_storage (pipe->out->len));
+
+  creel_account_add (size);
+  creel_account_drop (pipe->out_counted);
+  pipe->out_counted = size;
+}
+
+static void
+drop_out (Pipe *pipe)
+{
+  g_clear_pointer (&pipe->out, g_byte_array_unref);
+  pipe->out_start = 0;
+  count_out (pipe);
+}
 
 static void
 pipe_unref (Pipe *pipe)
@@ -31,7 +58,7 @@ pipe_unref (Pipe *pipe)
   if (!g_atomic_ref_count_dec (&pipe->refs))
     return;
   g_clear_handle_id (&pipe->linger_id, g_source_remove);
-  g_clear_pointer (&pipe->out, g_byte_array_unref);
+  drop_out (pipe);
   g_free (pipe);
 }
 
@@ -58,7 +85,7 @@ static gboolean
 pipe_is_writable (Pipe *pipe)
 {
   /* half of the buffer: a writer woken for a few bytes each time would send tiny frames */
-  return pipe->stream == NULL || pipe->out_closed || pipe_pending (pipe) <= OUT_MAX / 2;
+  return pipe->stream == NULL || pipe->out_closed || pipe_pending (pipe) <= get_out_max () / 2;
 }
 
 static gboolean
@@ -72,7 +99,7 @@ pipe_over (Pipe *pipe, guint32 code)
 {
   pipe->stream = NULL;
   pipe->code = code;
-  g_clear_pointer (&pipe->out, g_byte_array_unref);
+  drop_out (pipe);
   g_clear_handle_id (&pipe->linger_id, g_source_remove);
   n_alive--;
   pipe_unref (pipe); /* the channel's reference */
@@ -134,10 +161,7 @@ on_pull (CreelStream *stream, uint8_t *buffer, size_t size, bool *ret_end, void 
       memcpy (buffer, pipe->out->data + pipe->out_start, n);
       pipe->out_start += n;
       if (pipe->out_start == pipe->out->len)
-        {
-          g_clear_pointer (&pipe->out, g_byte_array_unref);
-          pipe->out_start = 0;
-        }
+        drop_out (pipe);
       if (pipe->linger_id != 0)
         start_linger (pipe);
     }
@@ -383,7 +407,7 @@ output_write_nonblocking (GPollableOutputStream *stream, const void *buffer, gsi
       set_lost (pipe, error);
       return -1;
     }
-  n = MIN (count, OUT_MAX - pipe_pending (pipe));
+  n = MIN (count, MAX (get_out_max (), pipe_pending (pipe)) - pipe_pending (pipe));
   if (n == 0 && count > 0)
     {
       g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_WOULD_BLOCK, "No room to write yet");
@@ -391,12 +415,13 @@ output_write_nonblocking (GPollableOutputStream *stream, const void *buffer, gsi
     }
   if (pipe->out == NULL)
     pipe->out = g_byte_array_new ();
-  else if (pipe->out_start > 0 && pipe->out->len + n > OUT_MAX)
+  else if (pipe->out_start > 0 && pipe->out->len + n > get_out_max ())
     {
       g_byte_array_remove_range (pipe->out, 0, pipe->out_start);
       pipe->out_start = 0;
     }
   g_byte_array_append (pipe->out, buffer, n);
+  count_out (pipe);
   creel_stream_resume (pipe->stream);
   return n;
 }

@@ -320,6 +320,7 @@ sniff (CreelConnection *connection)
           on_client_hello (connection, &hello);
           return;
         case CREEL_HELLO_MORE:
+          creel_endpoint_want_more (connection->guest);
           if (creel_endpoint_at_eof (connection->guest))
             creel_connection_end (connection);
           return;
@@ -495,6 +496,7 @@ read_head (CreelConnection *connection)
   switch (result)
     {
     case CREEL_HEAD_MORE:
+      creel_endpoint_want_more (connection->guest);
       if (creel_endpoint_at_eof (connection->guest))
         creel_connection_end (connection);
       return;

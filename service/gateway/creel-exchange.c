@@ -265,6 +265,7 @@ read_response_head (CreelExchange *exchange)
         }
       if (result == CREEL_HEAD_MORE)
         {
+          creel_endpoint_want_more (exchange->upstream);
           if (!creel_endpoint_at_eof (exchange->upstream))
             return FALSE;
           if (exchange->reused && size == 0 && exchange->interim == 0 && creel_request_is_repeatable (exchange->request))
@@ -297,11 +298,11 @@ move_response_body (CreelExchange *exchange)
 
   while (creel_answer_has_room (exchange->answer) && !body->done)
     {
-      gsize size, payload_size;
+      gsize size, payload_size, room = creel_endpoint_get_room (exchange->guest);
       const guint8 *payload;
       const guint8 *data = creel_endpoint_peek (exchange->upstream, &size);
 
-      used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
+      used = size > 0 ? creel_http_body_feed (body, data, MIN (size, room), &payload, &payload_size) : 0;
       if (used <= 0)
         break;
       exchange->activity = g_get_monotonic_time ();

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "creel-account.h"
 #include "creel-channel-stream.h"
 #include "creel-control.h"
 #include "creel-error.h"
@@ -16,6 +17,9 @@
 
 /* more than the proxy takes: some linger, and some hear that there are too many */
 #define STREAMS_MAX (1024 + 256)
+/* Of MemoryMax=512M of the unit: with it a thousand connections cost 130 MiB for TLS and a little in each buffer, what channels keep 64 MiB, and decoders may take 64 MiB
+ * beyond it */
+#define BUFFERS_BUDGET ((gsize) 128 << 20)
 #define PROXY_AUTHORITY "proxy:" G_STRINGIFY (CREEL_GUEST_PROXY_PORT)
 
 struct _CreelGateway
@@ -308,6 +312,7 @@ creel_gateway_new (const char *name, int egress_fd, int control_fd, int keepsake
   self->next_id = g_random_int_range (1, 1 << 30);
   if (!set_up_ca (self, keepsake_fd, error))
     return NULL;
+  creel_account_set_budget (BUFFERS_BUDGET);
   self->audit = creel_audit_new (name, NULL);
   self->proxy = creel_proxy_new (name, self->ca, self->audit);
   creel_questions_set_kept (creel_proxy_get_questions (self->proxy), self->keepsake->answers);

@@ -64,12 +64,14 @@ creel_send_head (CreelRequest *request, CreelEndpoint *to, const CreelCredential
 gboolean
 creel_send_body (CreelHttpBody *body, CreelEndpoint *from, CreelEndpoint *to, gint64 *activity)
 {
-  while (!body->done && creel_endpoint_has_room (to))
+  gsize room;
+
+  while (!body->done && (room = creel_endpoint_get_room (to)) > 0)
     {
       gsize size, payload_size;
       const guint8 *payload;
       const guint8 *data = creel_endpoint_peek (from, &size);
-      gssize used = size > 0 ? creel_http_body_feed (body, data, size, &payload, &payload_size) : 0;
+      gssize used = size > 0 ? creel_http_body_feed (body, data, MIN (size, room), &payload, &payload_size) : 0;
 
       if (used < 0)
         return FALSE;

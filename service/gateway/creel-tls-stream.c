@@ -4,10 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "creel-account.h"
 #include "creel-socket-source.h"
 
 /* The record layer asks for the five bytes of a header, then for the record; a socket is read in larger pieces. */
 #define AHEAD_SIZE (32 * 1024)
+#define AHEAD_LITTLE (4 * 1024)
 
 /* X25519 is the group with the least to compute here, and the one that nearly all know */
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:%SAFE_RENEGOTIATION:%NO_SESSION_HASH"
@@ -22,8 +24,8 @@ struct _CreelTlsStream
   GInputStream *in;
   GOutputStream *out;
   gnutls_session_t session;
-  guint8 *ahead; /* read and not yet asked for, room for AHEAD_SIZE at least; NULL: none */
-  gsize ahead_start, ahead_end;
+  guint8 *ahead; /* read and not yet asked for, NULL: none */
+  gsize ahead_start, ahead_end, ahead_size;
   guint64 pulled; /* bytes of all that the record layer got */
   gboolean drained; /* the socket gave less than it was asked for, so it has no more */
   GByteArray *held;      /* what a handshake says, until it waits for the peer: one packet for what GnuTLS makes three of; NULL: nothing is held */
@@ -62,10 +64,26 @@ has_ahead (CreelTlsStream *self)
 }
 
 static void
+make_ahead (CreelTlsStream *self, gsize size)
+{
+  self->ahead = g_malloc (size);
+  self->ahead_size = size;
+  creel_account_add (size);
+}
+
+static void
+free_ahead (CreelTlsStream *self)
+{
+  if (self->ahead != NULL)
+    creel_account_drop (self->ahead_size);
+  g_clear_pointer (&self->ahead, g_free);
+}
+
+static void
 drop_ahead (CreelTlsStream *self)
 {
   if (!has_ahead (self))
-    g_clear_pointer (&self->ahead, g_free);
+    free_ahead (self);
 }
 
 /* 0: at its end, -1: as errno says */
@@ -99,11 +117,11 @@ pull (gnutls_transport_ptr_t data, void *buffer, gsize size)
           return fail_session (self, EAGAIN);
         }
       if (self->ahead == NULL)
-        self->ahead = g_malloc (AHEAD_SIZE);
-      n = read_base (self, self->ahead, AHEAD_SIZE);
+        make_ahead (self, creel_account_choose (AHEAD_SIZE, AHEAD_LITTLE));
+      n = read_base (self, self->ahead, self->ahead_size);
       if (n <= 0)
         return n == 0 ? 0 : fail_session (self, errno == EAGAIN ? EAGAIN : ECONNRESET);
-      self->drained = self->fd >= 0 && n < AHEAD_SIZE;
+      self->drained = self->fd >= 0 && (gsize) n < self->ahead_size;
       self->ahead_start = 0;
       self->ahead_end = (gsize) n;
     }
@@ -192,7 +210,7 @@ stream_new (GIOStream *base, gconstpointer prefix, gsize prefix_size, guint flag
   self->base_out = G_POLLABLE_OUTPUT_STREAM (g_io_stream_get_output_stream (base));
   if (prefix_size > 0)
     {
-      self->ahead = g_malloc (MAX (prefix_size, AHEAD_SIZE));
+      make_ahead (self, MAX (prefix_size, AHEAD_LITTLE));
       memcpy (self->ahead, prefix, prefix_size);
       self->ahead_end = prefix_size;
     }
@@ -279,7 +297,7 @@ creel_tls_stream_finalize (GObject *object)
   CreelTlsStream *self = CREEL_TLS_STREAM (object);
 
   g_clear_pointer (&self->session, gnutls_deinit);
-  g_clear_pointer (&self->ahead, g_free);
+  free_ahead (self);
   g_clear_pointer (&self->held, g_byte_array_unref);
   g_clear_object (&self->in);
   g_clear_object (&self->out);

@@ -18,13 +18,14 @@ struct _CreelTunnel
 static gboolean
 carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelWebSocket *messages, gboolean *ended)
 {
-  gsize size;
-  const guint8 *data = creel_endpoint_peek (from, &size);
+  gsize size, room;
+  const guint8 *data;
 
-  if (size > 0 && creel_endpoint_has_room (to))
+  while (data = creel_endpoint_peek (from, &size), size > 0 && (room = creel_endpoint_get_room (to)) > 0)
     {
       g_autoptr (GByteArray) clean = messages != NULL ? g_byte_array_new () : NULL;
 
+      size = MIN (size, room);
       tunnel->activity = g_get_monotonic_time ();
       if (messages != NULL)
         creel_websocket_feed (messages, data, size, clean);
@@ -32,7 +33,6 @@ carry (CreelTunnel *tunnel, CreelEndpoint *from, CreelEndpoint *to, CreelWebSock
       creel_endpoint_consume (from, size);
       creel_endpoint_flush (to);
     }
-  creel_endpoint_peek (from, &size);
   if (!*ended && size == 0 && creel_endpoint_at_eof (from) && !creel_endpoint_has_failed (from))
     {
       *ended = TRUE;

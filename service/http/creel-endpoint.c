@@ -4,9 +4,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "creel-account.h"
 #include "creel-socket-source.h"
 
 #define READ_SIZE (16 * 1024)
+/* Of a step towards a whole, when there is no room for more: what comes after it stays with the sender */
+#define STEP_SIZE (4 * 1024)
 /* What is at least that much goes out at once, without a copy, when nothing waits before it */
 #define DIRECT_MIN (16 * 1024)
 /* A socket that has more than one reading takes has so many in a row: the same memory is still in the processor's cache. Others wait that long. */
@@ -31,7 +34,7 @@ struct _CreelEndpoint
   CreelEndpointFunc func;
   gpointer user_data;
   guint64 bytes_read, bytes_written;
-  gboolean reading, eof, failed, reads_much;
+  gboolean reading, eof, failed, reads_much, wants_more;
   gboolean full; /* somebody found no room, and has not been told of any since */
   gboolean drained; /* the stream had no more when it was read */
   gboolean source_is_steady, source_is_spared;
@@ -45,6 +48,7 @@ buffer_release (Buffer *buffer)
   if (buffer->data != NULL)
     explicit_bzero (buffer->data, buffer->used);
   g_clear_pointer (&buffer->data, g_free);
+  creel_account_drop (buffer->allocated);
   buffer->start = buffer->end = buffer->allocated = buffer->used = 0;
 }
 
@@ -70,11 +74,12 @@ buffer_reserve (Buffer *buffer, gsize room)
       buffer->end = used;
       return;
     }
-  gsize allocated = MAX (buffer->allocated * 2, MAX (used + room, 4096));
+  gsize allocated = MAX (creel_account_choose (buffer->allocated * 2, 0), MAX (used + room, 4096));
   data = g_malloc (allocated);
   if (used > 0)
     memcpy (data, buffer->data + buffer->start, used);
   buffer_release (buffer);
+  creel_account_add (allocated);
   *buffer = (Buffer){ data, 0, used, allocated, used };
 }
 
@@ -183,13 +188,25 @@ write_some (CreelEndpoint *endpoint, const void *data, gsize size, gboolean *ret
   return n;
 }
 
+/* Little is never nothing: who has read less goes on whatever others hold. */
+static gsize
+get_read_max (CreelEndpoint *endpoint)
+{
+  gsize little = endpoint->wants_more ? MAX (CREEL_ENDPOINT_LITTLE, get_unread (endpoint) + STEP_SIZE) : CREEL_ENDPOINT_LITTLE;
+
+  return creel_account_choose (CREEL_ENDPOINT_READ_MAX, MIN (little, CREEL_ENDPOINT_READ_MAX));
+}
+
 /* Reads until the stream has no more or the buffer is full; TRUE when it has no more for now. */
 static gboolean
 fill (CreelEndpoint *endpoint)
 {
-  while (!endpoint->eof && get_unread (endpoint) < CREEL_ENDPOINT_READ_MAX)
+  gsize max = get_read_max (endpoint);
+
+  endpoint->wants_more = FALSE;
+  while (!endpoint->eof && get_unread (endpoint) < max)
     {
-      gsize room = MIN (endpoint->reads_much ? CREEL_ENDPOINT_READ_MAX : READ_SIZE, CREEL_ENDPOINT_READ_MAX - get_unread (endpoint));
+      gsize room = MIN (endpoint->reads_much ? CREEL_ENDPOINT_READ_MAX : READ_SIZE, max - get_unread (endpoint));
       gboolean later;
       gssize n;
 
@@ -214,7 +231,7 @@ fill (CreelEndpoint *endpoint)
 static gboolean
 is_input_wanted (CreelEndpoint *endpoint)
 {
-  return endpoint->reading && endpoint->func != NULL && !endpoint->eof && !endpoint->closed && get_unread (endpoint) < CREEL_ENDPOINT_READ_MAX;
+  return endpoint->reading && endpoint->func != NULL && !endpoint->eof && !endpoint->closed && get_unread (endpoint) < get_read_max (endpoint);
 }
 
 static gboolean
@@ -279,6 +296,13 @@ creel_endpoint_set_reading (CreelEndpoint *endpoint, gboolean reading)
   arm_input (endpoint);
 }
 
+void
+creel_endpoint_want_more (CreelEndpoint *endpoint)
+{
+  endpoint->wants_more = TRUE;
+  arm_input (endpoint);
+}
+
 const guint8 *
 creel_endpoint_peek (CreelEndpoint *endpoint, gsize *ret_size)
 {
@@ -290,6 +314,9 @@ void
 creel_endpoint_consume (CreelEndpoint *endpoint, gsize size)
 {
   buffer_drop (&endpoint->unread, size);
+  endpoint->wants_more = FALSE;
+  if (get_unread (endpoint) == 0 && creel_account_is_tight ())
+    buffer_release (&endpoint->unread);
   arm_input (endpoint);
 }
 
@@ -385,13 +412,24 @@ creel_endpoint_flush (CreelEndpoint *endpoint)
     send_end (endpoint);
 }
 
+gsize
+creel_endpoint_get_room (CreelEndpoint *endpoint)
+{
+  gsize max = creel_account_choose (CREEL_ENDPOINT_HIGH_WATER, CREEL_ENDPOINT_LITTLE);
+
+  if (creel_endpoint_get_pending (endpoint) >= max)
+    creel_endpoint_flush (endpoint);
+  endpoint->full = creel_endpoint_get_pending (endpoint) >= max;
+  if (endpoint->full)
+    return 0;
+  /* not crumb by crumb */
+  return MAX (max - creel_endpoint_get_pending (endpoint), STEP_SIZE);
+}
+
 gboolean
 creel_endpoint_has_room (CreelEndpoint *endpoint)
 {
-  if (creel_endpoint_get_pending (endpoint) >= CREEL_ENDPOINT_HIGH_WATER)
-    creel_endpoint_flush (endpoint);
-  endpoint->full = creel_endpoint_get_pending (endpoint) >= CREEL_ENDPOINT_HIGH_WATER;
-  return !endpoint->full;
+  return creel_endpoint_get_room (endpoint) > 0;
 }
 
 void

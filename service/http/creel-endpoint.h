@@ -12,6 +12,8 @@ typedef void (*CreelEndpointFunc) (CreelEndpoint *endpoint, gpointer user_data);
 #define CREEL_ENDPOINT_READ_MAX (64 * 1024)
 /* Nobody adds to the output while this much waits. */
 #define CREEL_ENDPOINT_HIGH_WATER (256 * 1024)
+/* Both, while the buffers of all connections are above their budget (creel-account.h). */
+#define CREEL_ENDPOINT_LITTLE (16 * 1024)
 
 CreelEndpoint *creel_endpoint_new (GIOStream *stream);
 CreelEndpoint *creel_endpoint_ref (CreelEndpoint *endpoint);
@@ -22,6 +24,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (CreelEndpoint, creel_endpoint_unref)
 void creel_endpoint_set_func (CreelEndpoint *endpoint, CreelEndpointFunc func, gpointer user_data);
 /* Whether to read on when there is room. */
 void creel_endpoint_set_reading (CreelEndpoint *endpoint, gboolean reading);
+/* What is unread is no whole of what is looked for (a head), so more of it is read even when it is not little. To be said again after each change. */
+void creel_endpoint_want_more (CreelEndpoint *endpoint);
 
 const guint8 *creel_endpoint_peek (CreelEndpoint *endpoint, gsize *ret_size);
 void creel_endpoint_consume (CreelEndpoint *endpoint, gsize size);
@@ -35,6 +39,8 @@ void creel_endpoint_write (CreelEndpoint *endpoint, gconstpointer data, gsize si
 void creel_endpoint_flush (CreelEndpoint *endpoint);
 /* Whether more may be added; sends first when it must. When not, the step function runs again once some was sent. */
 gboolean creel_endpoint_has_room (CreelEndpoint *endpoint);
+/* How many bytes should be added at most, 0 when has_room says no; a few more do no harm. */
+gsize creel_endpoint_get_room (CreelEndpoint *endpoint);
 gsize creel_endpoint_get_pending (CreelEndpoint *endpoint);
 /* Ends the sending direction when everything queued is sent. */
 void creel_endpoint_shutdown (CreelEndpoint *endpoint);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "creel-account.h"
 #include "creel-error.h"
 #include "creel-guest-config.h"
 #include "creel-proxy-private.h"
@@ -24,6 +25,7 @@ static char *arg_answer;
 static char **arg_limit;
 static char *arg_times;
 static int arg_port;
+static gint64 arg_budget;
 
 static const GOptionEntry options[] = {
   { "allow", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_allow, "Rule that allows", "RULE" },
@@ -44,6 +46,7 @@ static const GOptionEntry options[] = {
   { "parent-key", 0, 0, G_OPTION_ARG_FILENAME, &arg_parent_key, "File with the secret of the credential \"parent\"; SIGUSR1 forgets what was read", "FILE" },
   { "limit", 0, 0, G_OPTION_ARG_STRING_ARRAY, &arg_limit, "Another limit than the defaults, which here are without one on the pace", "KEY=NUMBER" },
   { "times", 0, 0, G_OPTION_ARG_STRING, &arg_times, "How long is waited, see CreelTimes, in seconds", "HEAD,IDLE,BODY,QUIET" },
+  { "budget", 0, 0, G_OPTION_ARG_INT64, &arg_budget, "Of the buffers of all connections", "BYTES" },
   { "port", 0, 0, G_OPTION_ARG_INT, &arg_port, "Port", "PORT" },
   { NULL },
 };
@@ -127,6 +130,7 @@ on_incoming (GSocketService *service, GSocketConnection *connection, GObject *so
 
   g_socket_set_blocking (socket, FALSE);
   g_socket_set_option (socket, IPPROTO_TCP, TCP_NODELAY, 1, NULL); /* as on the guest's channel nothing waits for more */
+  g_socket_set_option (socket, IPPROTO_TCP, TCP_NOTSENT_LOWAT, 64 * 1024, NULL); /* nor is much kept outside of it */
   creel_proxy_accept (user_data, G_IO_STREAM (connection), arg_transparent,
                       arg_transparent != NULL ? CREEL_WAY_TRANSPARENT : CREEL_WAY_PROXY);
   return TRUE;
@@ -257,6 +261,8 @@ main (int argc, char **argv)
   set_limits (proxy);
   if (arg_times != NULL && sscanf (arg_times, "%u,%u,%u,%u", &proxy->times.head, &proxy->times.idle, &proxy->times.body, &proxy->times.quiet) != 4)
     g_error ("%s are not four times", arg_times);
+  if (arg_budget > 0)
+    creel_account_set_budget ((gsize) arg_budget);
   creel_proxy_set_policy (proxy, policy, arg_bypass);
   creel_proxy_set_credentials (proxy, credentials, NULL);
   creel_proxy_set_secret_func (proxy, provide, NULL);

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "creel-account.h"
 #include "creel-endpoint.h"
 #include "creel-socket-source.h"
 
@@ -164,6 +165,24 @@ test_gone (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (turn (), ==, 0);
 }
 
+static gsize
+get_unread (Fixture *f)
+{
+  gsize size;
+
+  creel_endpoint_peek (f->endpoint, &size);
+  return size;
+}
+
+static void
+send_much (Fixture *f)
+{
+  static const guint8 bytes[16 * 1024];
+
+  while (write (f->peer, bytes, sizeof bytes) > 0)
+    ;
+}
+
 /* Who found no room is told when there is some, also when the bytes went out meanwhile by another's flush. */
 static void
 test_room (Fixture *f, gconstpointer unused)
@@ -184,6 +203,63 @@ test_room (Fixture *f, gconstpointer unused)
   g_assert_cmpuint (turn (), ==, 0);
 }
 
+/* Above the budget of all it takes little, but never nothing; who looks for a whole gets it bit by bit. */
+static void
+test_budget (Fixture *f, gconstpointer unused)
+{
+  g_autofree guint8 *bytes = g_malloc0 (CREEL_ENDPOINT_HIGH_WATER);
+  gsize others = 10 << 20;
+
+  g_assert_cmpuint (creel_account_get_held (), ==, 0);
+  creel_account_set_budget (others);
+  creel_account_add (others);
+  send_much (f);
+  turn ();
+  g_assert_cmpuint (get_unread (f), ==, CREEL_ENDPOINT_LITTLE);
+  g_assert_cmpuint (creel_account_get_held (), ==, others + CREEL_ENDPOINT_LITTLE);
+  for (gsize had = get_unread (f); had < CREEL_ENDPOINT_READ_MAX; had = get_unread (f))
+    {
+      creel_endpoint_want_more (f->endpoint);
+      turn ();
+      send_much (f);
+      g_assert_cmpuint (get_unread (f), >, had);
+      g_assert_cmpuint (get_unread (f), <=, had + 4096);
+    }
+  creel_endpoint_want_more (f->endpoint);
+  turn ();
+  g_assert_cmpuint (get_unread (f), ==, CREEL_ENDPOINT_READ_MAX);
+  /* what is left of it is enough for now, then it goes on by itself */
+  creel_endpoint_consume (f->endpoint, CREEL_ENDPOINT_READ_MAX - CREEL_ENDPOINT_LITTLE);
+  turn ();
+  g_assert_cmpuint (get_unread (f), ==, CREEL_ENDPOINT_LITTLE);
+  creel_endpoint_consume (f->endpoint, CREEL_ENDPOINT_LITTLE);
+  g_assert_cmpuint (creel_account_get_held (), ==, others);
+  turn ();
+  g_assert_cmpuint (get_unread (f), >, 0);
+  g_assert_cmpuint (get_unread (f), <=, CREEL_ENDPOINT_LITTLE);
+
+  for (; creel_endpoint_get_pending (f->endpoint) == 0; creel_endpoint_flush (f->endpoint))
+    creel_endpoint_write (f->endpoint, bytes, CREEL_ENDPOINT_LITTLE / 2);
+  g_assert_true (creel_endpoint_has_room (f->endpoint));
+  while (creel_endpoint_has_room (f->endpoint))
+    creel_endpoint_write (f->endpoint, bytes, MIN (creel_endpoint_get_room (f->endpoint), 1000));
+  g_assert_cmpuint (creel_endpoint_get_pending (f->endpoint), <, CREEL_ENDPOINT_LITTLE + 1000);
+
+  /* others gave theirs up */
+  creel_account_drop (others);
+  g_assert_true (creel_endpoint_has_room (f->endpoint));
+  while (creel_endpoint_has_room (f->endpoint))
+    creel_endpoint_write (f->endpoint, bytes, 1000);
+  g_assert_cmpuint (creel_endpoint_get_pending (f->endpoint), >=, CREEL_ENDPOINT_HIGH_WATER);
+  creel_endpoint_consume (f->endpoint, get_unread (f));
+  send_much (f);
+  turn ();
+  g_assert_cmpuint (get_unread (f), ==, CREEL_ENDPOINT_READ_MAX);
+  g_clear_pointer (&f->endpoint, creel_endpoint_unref);
+  g_assert_cmpuint (creel_account_get_held (), ==, 0);
+  creel_account_set_budget (G_MAXSIZE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -192,6 +268,7 @@ main (int argc, char **argv)
   g_test_add ("/endpoint/full", Fixture, NULL, setup, test_full, teardown);
   g_test_add ("/endpoint/order", Fixture, NULL, setup, test_order, teardown);
   g_test_add ("/endpoint/room", Fixture, NULL, setup, test_room, teardown);
+  g_test_add ("/endpoint/budget", Fixture, NULL, setup, test_budget, teardown);
   g_test_add ("/endpoint/gone", Fixture, NULL, setup, test_gone, teardown);
   return g_test_run ();
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "creel-account.h"
 #include "creel-channel-stream.h"
 #include "creel-link.h"
 
@@ -240,6 +241,29 @@ test_unwritable (Fixture *f, gconstpointer data)
   STEP_UNTIL (f->in->len == written && g_pollable_output_stream_is_writable (output));
 }
 
+/* Above the budget of all it takes a little, and all of it arrives. */
+static void
+test_budget (Fixture *f, gconstpointer data)
+{
+  g_autofree char *buffer = g_malloc0 (100000);
+  GPollableOutputStream *output = G_POLLABLE_OUTPUT_STREAM (g_io_stream_get_output_stream (f->io));
+  guint64 written;
+
+  creel_account_set_budget (1);
+  creel_account_add (1);
+  written = write_some (f, buffer, 100000, NULL);
+  g_assert_cmpuint (written, ==, 8192);
+  g_assert_cmpint (write_some (f, buffer, 1, NULL), ==, -1);
+  g_assert_false (g_pollable_output_stream_is_writable (output));
+  g_assert_cmpuint (creel_account_get_held (), >, 8192);
+  STEP_UNTIL (f->in->len == written && g_pollable_output_stream_is_writable (output));
+  creel_account_drop (1);
+  g_assert_cmpuint (creel_account_get_held (), ==, 0);
+  creel_account_set_budget (G_MAXSIZE);
+  g_assert_cmpint (write_some (f, buffer, 100000, NULL), ==, 65536);
+  STEP_UNTIL (f->in->len == written + 65536);
+}
+
 static gboolean
 on_readable (GObject *object, gpointer user_data)
 {
@@ -395,6 +419,7 @@ main (int argc, char **argv)
   ADD ("from-guest", test_from_guest);
   ADD ("unread", test_unread);
   ADD ("unwritable", test_unwritable);
+  ADD ("budget", test_budget);
   ADD ("source", test_source);
   ADD ("reset-by-guest", test_reset_by_guest);
   ADD ("channel-lost", test_channel_lost);
