@@ -522,8 +522,12 @@ static void handshake_step (GTask *task);
 static void
 handshake_return (GTask *task, GError *error)
 {
+  CreelTlsStream *self = g_task_get_source_object (task);
   Handshake *handshake = g_task_get_task_data (task);
 
+  /* the peer may have the first part of it: nothing that came after would be understood */
+  self->bye_sent = self->bye_sent || self->held->len > 0;
+  g_clear_pointer (&self->held, g_byte_array_unref);
   clear_source (&handshake->io);
   clear_source (&handshake->timeout);
   clear_source (&handshake->cancel);
@@ -594,8 +598,6 @@ handshake_step (GTask *task)
   guint64 before;
 
   clear_source (&handshake->io);
-  if (self->held == NULL)
-    self->held = g_byte_array_new ();
   if (handshake->result == GNUTLS_E_AGAIN)
     {
       do
@@ -613,16 +615,10 @@ handshake_step (GTask *task)
     handshake_wait (task, G_IO_OUT);
   else if (self->held->len == 0 && handshake->result == GNUTLS_E_AGAIN)
     handshake_wait (task, G_IO_IN);
+  else if (self->held->len == 0 && handshake->result == GNUTLS_E_SUCCESS)
+    handshake_return (task, NULL);
   else
-    {
-      gboolean sent = self->held->len == 0;
-
-      g_clear_pointer (&self->held, g_byte_array_unref);
-      if (handshake->result == GNUTLS_E_SUCCESS && sent)
-        handshake_return (task, NULL);
-      else
-        handshake_return (task, handshake_error (self, handshake->result < 0 && handshake->result != GNUTLS_E_AGAIN ? handshake->result : GNUTLS_E_PUSH_ERROR));
-    }
+    handshake_return (task, handshake_error (self, handshake->result < 0 && handshake->result != GNUTLS_E_AGAIN ? handshake->result : GNUTLS_E_PUSH_ERROR));
 }
 
 void
@@ -634,6 +630,7 @@ creel_tls_stream_handshake_async (CreelTlsStream *stream, guint timeout_seconds,
 
   g_task_set_task_data (task, handshake, handshake_free);
   handshake->result = GNUTLS_E_AGAIN;
+  stream->held = g_byte_array_new ();
   handshake->timeout = g_timeout_source_new_seconds (timeout_seconds);
   g_source_set_callback (handshake->timeout, on_handshake_timeout, task, NULL);
   g_source_attach (handshake->timeout, NULL);

@@ -179,6 +179,57 @@ test_flight (gconstpointer filled)
   creel_leaf_unref (leaf);
 }
 
+static void
+on_cancelled (GObject *source, GAsyncResult *result, gpointer user_data)
+{
+  g_autoptr (GError) error = NULL;
+
+  g_assert_false (creel_tls_stream_handshake_finish (CREEL_TLS_STREAM (source), result, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_CANCELLED);
+  *(gboolean *) user_data = TRUE;
+}
+
+/* Whoever gives up says so, but not in the middle of what it could not send (filled: a gboolean): nobody would understand that. */
+static void
+test_goodbye (gconstpointer filled)
+{
+  static const guint8 close_notify[] = { 1, 0 };
+  g_autoptr (GCancellable) cancellable = g_cancellable_new ();
+  gnutls_certificate_credentials_t trust;
+  gboolean done = FALSE;
+  guint8 packet[4096];
+  char filler = 'x';
+  int fds[2], n_fillers = 0;
+  gssize n;
+
+  g_assert_cmpint (socketpair (AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), ==, 0);
+  gnutls_certificate_allocate_credentials (&trust);
+  while (filled != NULL && send (fds[0], &filler, 1, 0) == 1)
+    n_fillers++;
+
+  g_autoptr (GSocket) socket = g_socket_new_from_fd (fds[0], NULL);
+  g_autoptr (GSocketConnection) connection = g_socket_connection_factory_create_connection (socket);
+  g_autoptr (CreelTlsStream) client = creel_tls_stream_new_client (G_IO_STREAM (connection), HOST, FALSE, trust);
+  creel_tls_stream_handshake_async (client, 10, cancellable, on_cancelled, &done);
+  turn ();
+  for (int i = 0; i < n_fillers; i++)
+    g_assert_cmpint (recv (fds[1], &filler, 1, 0), ==, 1);
+  g_cancellable_cancel (cancellable);
+  while (!done)
+    g_main_context_iteration (NULL, TRUE);
+  g_io_stream_close (G_IO_STREAM (client), NULL, NULL);
+  if (filled == NULL)
+    {
+      g_assert_cmpint (recv (fds[1], packet, sizeof packet, 0), >, 100);
+      n = recv (fds[1], packet, sizeof packet, 0);
+      g_assert_cmpint (n, ==, 7);
+      g_assert_cmpmem (packet + 5, 2, close_notify, sizeof close_notify);
+    }
+  g_assert_cmpint (recv (fds[1], packet, sizeof packet, 0), ==, 0);
+  close (fds[1]);
+  gnutls_certificate_free_credentials (trust);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -186,5 +237,7 @@ main (int argc, char **argv)
   g_test_add_func ("/tls-stream/tickets", test_tickets);
   g_test_add_data_func ("/tls-stream/flight", NULL, test_flight);
   g_test_add_data_func ("/tls-stream/flight-later", GINT_TO_POINTER (TRUE), test_flight);
+  g_test_add_data_func ("/tls-stream/goodbye", NULL, test_goodbye);
+  g_test_add_data_func ("/tls-stream/goodbye-unsent", GINT_TO_POINTER (TRUE), test_goodbye);
   return g_test_run ();
 }
