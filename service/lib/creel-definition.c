@@ -234,12 +234,18 @@ creel_definition_load (const char *name, GError **error)
         }
       if (ok && local_error->code == CREEL_ERROR_BAD_DEFINITION)
         g_prefix_error (&local_error, "Definition of sandbox \"%s\": ", name);
-      g_propagate_error (error, g_steal_pointer (&local_error));
-      return NULL;
     }
-  definition->ephemeral = is_ephemeral (name);
-  if (!add_ceilings (definition, error))
-    g_clear_pointer (&definition, creel_definition_free);
+  else
+    {
+      definition->ephemeral = is_ephemeral (name);
+      if (!add_ceilings (definition, &local_error))
+        g_clear_pointer (&definition, creel_definition_free);
+    }
+  if (definition == NULL)
+    {
+      creel_error_make_valid (local_error);
+      g_propagate_error (error, g_steal_pointer (&local_error));
+    }
   return definition;
 }
 

@@ -42,3 +42,11 @@ creel_error_quark (void)
   g_dbus_error_register_error_domain ("creel-error-quark", &quark, entries, G_N_ELEMENTS (entries));
   return (GQuark) quark;
 }
+
+void
+creel_error_make_valid (GError *error)
+{
+  g_autofree char *cut = g_steal_pointer (&error->message);
+
+  error->message = g_utf8_make_valid (cut, -1);
+}

@@ -40,3 +40,6 @@ typedef enum
   CREEL_ERROR_NO_SUCH_QUESTION,  /* NoSuchQuestion: it was answered, or nobody waits for the answer any more */
   CREEL_ERROR_N_ENTRIES
 } CreelError;
+
+/* A value that its text quotes may have been cut inside of a character; the bus takes whole ones only. */
+void creel_error_make_valid (GError *error);

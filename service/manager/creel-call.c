@@ -44,11 +44,8 @@ creel_call_fail (CreelCall *call, const GError *error)
 {
   GDBusMethodInvocation *invocation = g_steal_pointer (&call->invocation);
   g_autoptr (GError) shown = g_error_copy (error);
-  char *cut = g_steal_pointer (&shown->message);
 
-  /* what somebody wrote may have been cut in the middle of a character, and the bus takes whole ones only */
-  shown->message = g_utf8_make_valid (cut, -1);
-  g_free (cut);
+  creel_error_make_valid (shown);
   /* only our own domains have names on the bus; anything else would leave as a GLib quark */
   if (shown->domain != CREEL_ERROR && shown->domain != G_DBUS_ERROR)
     {

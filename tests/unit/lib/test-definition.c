@@ -258,7 +258,9 @@ test_limits (gpointer fixture, gconstpointer unused)
 static void
 test_limits_ceiling (gpointer fixture, gconstpointer unused)
 {
-  static const char *const bad[] = { "ConnectionsMax=many", "ConnectionsMax=15", "ConnectionsMax=1025", "ConnectionsMax=", "Connections=16", "HeaderSizeMax=1T" };
+  static const char *const bad[] = { "ConnectionsMax=many", "ConnectionsMax=15", "ConnectionsMax=1025", "ConnectionsMax=", "Connections=16", "HeaderSizeMax=1T",
+                                     /* what is shown of it ends inside of a character */
+                                     "ConnectionsMax=000000000000000000000000000000000000000\u00e9" };
   CreelLimits ceiling, now;
   g_autoptr (GError) error = NULL;
   g_autoptr (CreelDefinition) d = NULL;
@@ -299,6 +301,7 @@ test_limits_ceiling (gpointer fixture, gconstpointer unused)
       g_assert_error (local_error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION);
       g_assert_nonnull (strstr (local_error->message, "Nothing is allowed until "));
       g_assert_nonnull (strstr (local_error->message, "/etc/creel/creel.conf:2: "));
+      g_assert_true (g_utf8_validate (local_error->message, -1, NULL));
     }
 }
 
