@@ -17,8 +17,8 @@
 
 /* more than the proxy takes: some linger, and some hear that there are too many */
 #define STREAMS_MAX (1024 + 256)
-/* Of MemoryMax=512M of the unit: with it a thousand connections cost 130 MiB for TLS and a little in each buffer, what channels keep 64 MiB, and decoders may take 64 MiB
- * beyond it */
+/* Of MemoryMax=512M of the unit: with it a thousand connections cost 130 MiB for TLS and a little in each buffer, what channels keep
+ * 64 MiB, and decoders may take 64 MiB beyond it */
 #define BUFFERS_BUDGET ((gsize) 128 << 20)
 #define PROXY_AUTHORITY "proxy:" G_STRINGIFY (CREEL_GUEST_PROXY_PORT)
 

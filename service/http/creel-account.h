@@ -3,9 +3,10 @@
 
 #include <glib.h>
 
-/* What the buffers of all connections of this process hold together, in allocated bytes. Above a budget each buffer takes no more than little, which is still enough
- * for its connection to go on: nobody waits for the buffers of others, so there is nobody to wake when there is room again. What all hold is no more than the
- * budget, what the last step before it added, and for each connection that little. Only for the thread of the main loop. */
+/* What the buffers of all connections of this process hold together, in allocated bytes. Above a budget each buffer takes no more than
+ * little, which is still enough for its connection to go on: nobody waits for the buffers of others, so there is nobody to wake when there
+ * is room again. What all hold is no more than the budget, what the last step before it added, and for each connection that little. Only
+ * for the thread of the main loop. */
 
 /* Until it is set there is none. */
 void creel_account_set_budget (gsize bytes);
