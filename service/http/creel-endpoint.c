@@ -234,6 +234,14 @@ is_input_wanted (CreelEndpoint *endpoint)
   return endpoint->reading && endpoint->func != NULL && !endpoint->eof && !endpoint->closed && get_unread (endpoint) < get_read_max (endpoint);
 }
 
+/* Not when only we hold it any more: who gave it up does not want to hear of it. */
+static gboolean
+has_next_round (CreelEndpoint *endpoint)
+{
+  return !g_ref_count_compare (&endpoint->ref_count, 1) && endpoint->fd >= 0 && !endpoint->drained && get_unread (endpoint) == 0 &&
+         is_input_wanted (endpoint);
+}
+
 static gboolean
 on_readable (GObject *stream, gpointer user_data)
 {
@@ -253,7 +261,7 @@ on_readable (GObject *stream, gpointer user_data)
   if (endpoint->fd < 0 && (!endpoint->drained || !endpoint->source_is_steady))
     clear_source (&endpoint->in_source);
   notify (endpoint);
-  for (guint i = 1; i < ROUNDS_MAX && endpoint->fd >= 0 && !endpoint->drained && get_unread (endpoint) == 0 && is_input_wanted (endpoint); i++)
+  for (guint i = 1; i < ROUNDS_MAX && has_next_round (endpoint); i++)
     {
       endpoint->drained = fill (endpoint);
       notify (endpoint);

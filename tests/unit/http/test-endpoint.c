@@ -39,7 +39,7 @@ setup (Fixture *f, gconstpointer unused)
 static void
 teardown (Fixture *f, gconstpointer unused)
 {
-  creel_endpoint_unref (f->endpoint);
+  g_clear_pointer (&f->endpoint, creel_endpoint_unref);
   if (f->peer >= 0)
     close (f->peer);
 }
@@ -116,6 +116,79 @@ test_full (Fixture *f, gconstpointer unused)
   turn ();
   g_assert_true (creel_endpoint_at_eof (f->endpoint));
   g_assert_false (creel_endpoint_has_failed (f->endpoint));
+}
+
+static void
+do_close (Fixture *f)
+{
+  creel_endpoint_close (f->endpoint);
+}
+
+static void
+do_unref (Fixture *f)
+{
+  g_clear_pointer (&f->endpoint, creel_endpoint_unref);
+}
+
+static void
+do_steal (Fixture *f)
+{
+  g_autoptr (GBytes) unread = NULL;
+  g_autoptr (GIOStream) stream = creel_endpoint_steal_stream (f->endpoint, &unread);
+
+  g_assert_cmpuint (g_bytes_get_size (unread), ==, 0);
+}
+
+static void
+do_pause (Fixture *f)
+{
+  creel_endpoint_set_reading (f->endpoint, FALSE);
+}
+
+static void
+do_leave (Fixture *f)
+{
+  creel_endpoint_set_func (f->endpoint, NULL, NULL);
+}
+
+static void (*second) (Fixture *f);
+
+static void
+on_row (CreelEndpoint *endpoint, gpointer user_data)
+{
+  Fixture *f = user_data;
+  gsize size;
+
+  creel_endpoint_peek (endpoint, &size);
+  creel_endpoint_consume (endpoint, size);
+  if (++f->steps == 2)
+    second (f);
+}
+
+/* Who has enough in the middle of what is read in a row hears of no more. */
+static void
+test_row (Fixture *f, gconstpointer unused)
+{
+  static void (*const cases[]) (Fixture *f) = { do_pause, do_leave, do_close, do_steal, do_unref };
+  g_autofree guint8 *bytes = g_malloc0 (CREEL_ENDPOINT_READ_MAX);
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++)
+    {
+      if (i > 0)
+        {
+          teardown (f, NULL);
+          setup (f, NULL);
+        }
+      second = cases[i];
+      f->steps = 0;
+      creel_endpoint_set_func (f->endpoint, on_row, f);
+      for (guint k = 0; k < 3; k++)
+        g_assert_cmpint (write (f->peer, bytes, CREEL_ENDPOINT_READ_MAX), >, 0);
+      g_main_context_iteration (NULL, FALSE);
+      g_assert_cmpuint (f->steps, ==, 2);
+      g_assert_cmpuint (turn (), <, 10);
+      g_assert_cmpuint (f->steps, ==, 2);
+    }
 }
 
 /* Large and small pieces leave in their order, whether they had to wait or not. */
@@ -266,6 +339,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add ("/endpoint/pause", Fixture, NULL, setup, test_pause, teardown);
   g_test_add ("/endpoint/full", Fixture, NULL, setup, test_full, teardown);
+  g_test_add ("/endpoint/row", Fixture, NULL, setup, test_row, teardown);
   g_test_add ("/endpoint/order", Fixture, NULL, setup, test_order, teardown);
   g_test_add ("/endpoint/room", Fixture, NULL, setup, test_room, teardown);
   g_test_add ("/endpoint/budget", Fixture, NULL, setup, test_budget, teardown);
