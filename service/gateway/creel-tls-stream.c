@@ -10,6 +10,8 @@
 /* The record layer asks for the five bytes of a header, then for the record; a socket is read in larger pieces. */
 #define AHEAD_SIZE (32 * 1024)
 #define AHEAD_LITTLE (4 * 1024)
+/* Records in a row that are no data: a server has a ticket or two, and one that has no end of them would never let us go on */
+#define SILENT_MAX 100
 
 /* X25519 is the group with the least to compute here, and the one that nearly all know */
 #define PRIORITY "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-GROUP-ALL:+GROUP-X25519:+GROUP-ALL:%SAFE_RENEGOTIATION:%NO_SESSION_HASH"
@@ -339,6 +341,7 @@ input_read_nonblocking (GPollableInputStream *stream, void *buffer, gsize size, 
 {
   CreelTlsStream *self = ((CreelTlsInput *) stream)->tls;
   guint64 before;
+  guint silent = 0;
   gssize n;
 
   if (self->eof)
@@ -346,7 +349,7 @@ input_read_nonblocking (GPollableInputStream *stream, void *buffer, gsize size, 
   do
     {
       before = self->pulled;
-      n = gnutls_record_recv (self->session, buffer, size);
+      n = silent++ < SILENT_MAX ? gnutls_record_recv (self->session, buffer, size) : GNUTLS_E_TOO_MANY_HANDSHAKE_PACKETS;
     }
   /* a ticket is "again" too, and no socket would wake us for what was read with it */
   while (n == GNUTLS_E_INTERRUPTED || (n == GNUTLS_E_AGAIN && has_ahead (self) && self->pulled != before));

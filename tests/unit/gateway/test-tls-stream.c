@@ -32,9 +32,9 @@ turn (void)
     g_main_context_iteration (NULL, FALSE);
 }
 
-/* A server's tickets are no data, and neither hide nor hold up what comes in one piece with them, whatever their sizes are. */
+/* A server's tickets are no data, and neither hide nor hold up what comes in one piece with them, whatever their sizes are (flood: a gboolean). */
 static void
-test_tickets (void)
+test_tickets (gconstpointer flood)
 {
   g_autoptr (GError) error = NULL;
   g_autoptr (CreelCa) ca = creel_ca_new ("test", &error);
@@ -88,6 +88,12 @@ test_tickets (void)
         g_assert_cmpmem (data, size, "data", 4);
         creel_endpoint_consume (endpoint, size);
       }
+  /* who sends nothing else keeps nobody busy */
+  while (flood != NULL && gnutls_session_ticket_send (server, 10, 0) == 0)
+    ;
+  turn ();
+  g_assert_cmpint (creel_endpoint_has_failed (endpoint), ==, flood != NULL);
+  g_assert_cmpint (creel_endpoint_at_eof (endpoint), ==, flood != NULL);
   gnutls_deinit (server);
   gnutls_free (key.data);
   close (fds[1]);
@@ -234,7 +240,8 @@ int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
-  g_test_add_func ("/tls-stream/tickets", test_tickets);
+  g_test_add_data_func ("/tls-stream/tickets", NULL, test_tickets);
+  g_test_add_data_func ("/tls-stream/tickets-without-end", GINT_TO_POINTER (TRUE), test_tickets);
   g_test_add_data_func ("/tls-stream/flight", NULL, test_flight);
   g_test_add_data_func ("/tls-stream/flight-later", GINT_TO_POINTER (TRUE), test_flight);
   g_test_add_data_func ("/tls-stream/goodbye", NULL, test_goodbye);
