@@ -314,11 +314,26 @@ cli_parse_cpus (const char *text, guint *ret_cpus, GError **error)
   return TRUE;
 }
 
+gboolean
+cli_get_variable (const char *name, const char **ret_value, GError **error)
+{
+  const char *value = g_getenv (name);
+
+  if (value != NULL && !g_utf8_validate (value, -1, NULL))
+    {
+      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "The value that %s has here is not UTF-8", name);
+      return FALSE;
+    }
+  *ret_value = value;
+  return TRUE;
+}
+
 static gboolean
 add_variable (GStrvBuilder *builder, const char *text, GError **error)
 {
   gsize length = strcspn (text, "=");
   gboolean good = length > 0 && !g_ascii_isdigit (*text);
+  const char *value;
 
   for (gsize i = 0; i < length; i++)
     good = good && (g_ascii_isalnum (text[i]) || text[i] == '_');
@@ -329,14 +344,11 @@ add_variable (GStrvBuilder *builder, const char *text, GError **error)
     }
   if (text[length] == '=')
     g_strv_builder_add (builder, text);
-  else if (g_getenv (text) != NULL && !g_utf8_validate (g_getenv (text), -1, NULL))
+  else if (!cli_get_variable (text, &value, error))
+    return FALSE;
+  else if (value != NULL)
     {
-      g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE, "The value that %s has here is not UTF-8", text);
-      return FALSE;
-    }
-  else if (g_getenv (text) != NULL)
-    {
-      g_autofree char *pair = g_strdup_printf ("%s=%s", text, g_getenv (text));
+      g_autofree char *pair = g_strdup_printf ("%s=%s", text, value);
 
       g_strv_builder_add (builder, pair);
     }

@@ -138,6 +138,8 @@ int cli_status_of (const GError *error);
 gboolean cli_parse_size (const char *text, guint64 *ret_bytes, GError **error);
 /* Of --cpus; NULL is 0, which is as many as the service says. FALSE with G_OPTION_ERROR. */
 gboolean cli_parse_cpus (const char *text, guint *ret_cpus, GError **error);
+/* What a variable of the environment is, borrowed; NULL: it is not there. FALSE with G_OPTION_ERROR when it is not UTF-8. */
+gboolean cli_get_variable (const char *name, const char **ret_value, GError **error);
 /* -e and --env-file into KEY=VALUE; a bare KEY takes its value from the environment, or is left out. */
 char **cli_parse_environment (char **variables, char **files, GError **error);
 /* "PATH[:ro]" with PATH made absolute, symlinks resolved. Owned by the caller. */

@@ -76,19 +76,26 @@ add_size (GVariantBuilder *b, const char *key, const char *text, GError **error)
 
 /* KEY=VALUE each; KEY alone takes its value from the environment, and without one the Containerfile's counts. */
 static char **
-complete_arguments (char **arguments)
+complete_arguments (char **arguments, GError **error)
 {
   g_autoptr (GStrvBuilder) builder = g_strv_builder_new ();
 
   for (; arguments != NULL && *arguments != NULL; arguments++)
     {
-      const char *value = strchr (*arguments, '=') == NULL ? g_getenv (*arguments) : NULL;
-      g_autofree char *pair = value != NULL ? g_strconcat (*arguments, "=", value, NULL) : NULL;
+      g_autofree char *pair = NULL;
+      const char *value;
 
-      if (pair != NULL)
-        g_strv_builder_add (builder, pair);
-      else if (strchr (*arguments, '=') != NULL)
-        g_strv_builder_add (builder, *arguments);
+      if (strchr (*arguments, '=') != NULL)
+        {
+          g_strv_builder_add (builder, *arguments);
+          continue;
+        }
+      if (!cli_get_variable (*arguments, &value, error))
+        return NULL;
+      if (value == NULL)
+        continue;
+      pair = g_strconcat (*arguments, "=", value, NULL);
+      g_strv_builder_add (builder, pair);
     }
   return g_strv_builder_end (builder);
 }
@@ -96,11 +103,11 @@ complete_arguments (char **arguments)
 static GVariant *
 make_options (const Options *options, int output, GError **error)
 {
-  g_auto (GStrv) arguments = complete_arguments (options->arguments);
+  g_auto (GStrv) arguments = complete_arguments (options->arguments, error);
   GVariantBuilder b;
   guint cpus;
 
-  if (!cli_parse_cpus (options->cpus, &cpus, error))
+  if (arguments == NULL || !cli_parse_cpus (options->cpus, &cpus, error))
     return NULL;
   g_variant_builder_init (&b, G_VARIANT_TYPE ("a{sv}"));
   add_text (&b, "reference", options->name);

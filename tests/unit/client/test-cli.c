@@ -200,6 +200,7 @@ test_bad_words (void)
     { "cp /etc/passwd bad:/\xff", 2, "\\xff\" is not UTF-8" },
     { "create -e A=\xff shell", 2, "no text in this locale; see: creel help create" },
     { "create -e CREEL_TEST_BYTES shell", 2, "CREEL_TEST_BYTES has here is not UTF-8" },
+    { "image build --build-arg CREEL_TEST_BYTES .", 2, "CREEL_TEST_BYTES has here is not UTF-8" },
     { "create --env-file /dev/zero shell", 2, "--env-file /dev/zero: File too large" },
     { "create --env-file /tmp shell", 2, "--env-file /tmp: Is a directory" },
     { "create --env-file \xff shell", 2, "--env-file \\xff: No such file" },
