@@ -1,15 +1,20 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* The guest's side of tests/bench, static.
  * As PID 1 of a bare guest: writes zeros into its first virtio port for ever: the raw channel that others are compared with. With
- * bench.in=BYTES on the kernel's command line: says so with a byte, reads that many and says so again.
+ * bench.in=BYTES on the kernel's command line: says so with a byte, reads that many and says so again; with bench.tcp too: and another
+ * process has got them by TCP, as programs get what comes through Creel.
  * bench-guest fetch AUTHORITY BYTES: a connection through the explicit proxy to an origin that answers GET /BYTES; throws them away. MB/s.
  * bench-guest spawn N PROGRAM [WORD...]: microseconds of each fork, exec and wait, one a line. */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <net/if.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -126,18 +131,63 @@ fetch (const char *authority, const char *bytes)
   return 0;
 }
 
-static void
-take (int fd, unsigned long long left)
+/* The near end of a connection to a process that throws away what comes */
+static int
+start_reader (void)
 {
   static char buffer[WRITE_SIZE];
+  struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons (8080), .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+  struct ifreq loopback = { .ifr_name = "lo", .ifr_flags = IFF_UP };
+  int listener = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), near = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), far;
+
+  if (ioctl (listener, SIOCSIFFLAGS, &loopback) < 0 || bind (listener, (struct sockaddr *) &address, sizeof address) < 0 || listen (listener, 1) < 0 ||
+      connect (near, (struct sockaddr *) &address, sizeof address) < 0 || (far = accept (listener, NULL, NULL)) < 0)
+    perror ("bench-guest: loopback");
+  else if (fork () == 0)
+    {
+      close (near);
+      while (read (far, buffer, sizeof buffer) > 0)
+        ;
+      _exit (0);
+    }
+  else
+    close (far);
+  close (listener);
+  return near;
+}
+
+/* A page a time is what a port gives. For TCP as many are gathered as are there, as in creel-init. */
+static ssize_t
+gather (int fd, char *buffer, size_t size, bool by_tcp)
+{
+  struct pollfd readable = { .fd = fd, .events = POLLIN };
+  ssize_t n = read (fd, buffer, size), more = n;
+
+  while (by_tcp && more > 0 && (size_t) n < size && poll (&readable, 1, 0) == 1 && (more = read (fd, buffer + n, size - (size_t) n)) > 0)
+    n += more;
+  return n;
+}
+
+static void
+take (int fd, unsigned long long left, bool by_tcp)
+{
+  static char buffer[WRITE_SIZE];
+  int reader = by_tcp ? start_reader () : -1;
   ssize_t n = write (fd, "", 1);
 
-  while (left > 0 && (n = read (fd, buffer, left < sizeof buffer ? (size_t) left : sizeof buffer)) >= 0)
+  while (left > 0 && (n = gather (fd, buffer, left < sizeof buffer ? (size_t) left : sizeof buffer, by_tcp)) >= 0)
     {
       /* nobody is at the other end yet */
       if (n == 0)
         usleep (10000);
+      else if (by_tcp && send (reader, buffer, (size_t) n, 0) != n)
+        return;
       left -= (unsigned long long) n;
+    }
+  if (by_tcp)
+    {
+      close (reader);
+      wait (NULL);
     }
   n = write (fd, "", 1);
 }
@@ -159,7 +209,7 @@ be_init (void)
   in = strstr (words, "bench.in=");
   fd = open_port ();
   if (in != NULL)
-    take (fd, strtoull (in + 9, NULL, 10));
+    take (fd, strtoull (in + 9, NULL, 10), strstr (words, "bench.tcp") != NULL);
   while (in == NULL && fd >= 0 && write (fd, zeros, sizeof zeros) > 0)
     ;
   while (1)
