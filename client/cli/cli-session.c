@@ -266,10 +266,13 @@ exec_options (const CliSession *session)
 static int
 fail_exec (const GError *error)
 {
+  g_autoptr (GError) stripped = g_error_copy (error);
   int status = cli_fail (error);
 
+  g_dbus_error_strip_remote_error (stripped);
+  /* only the gateway's own first words: the rest has a name and what the guest says */
   if (g_error_matches (error, CREEL_ERROR, CREEL_ERROR_NO_SUCH_COMMAND))
-    return strstr (error->message, "cannot run \"") != NULL ? CLI_NO_COMMAND : CLI_NOT_EXECUTABLE;
+    return g_str_has_prefix (stripped->message, "cannot run \"") ? CLI_NO_COMMAND : CLI_NOT_EXECUTABLE;
   return status == CLI_FAILED || status == CLI_USAGE ? CLI_EXEC_FAILED : status;
 }
 

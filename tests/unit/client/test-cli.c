@@ -318,6 +318,12 @@ test_exec (void)
   g_assert_cmpint (run ("exec ex no-such-command"), ==, 127);
   golden ("exec-missing", "exec ex not-there-executable");
   golden ("exec-not-executable", "exec ex -- /etc/passwd");
+  /* nor does a name, which a guest may have made, decide which of the two it is */
+  g_autofree char *misleading = g_build_filename (folder, "cannot run \"x", NULL);
+  g_assert_true (g_file_set_contents (misleading, "", 0, NULL));
+  g_autofree char *line = g_strdup_printf ("exec ex -- '%s'", misleading);
+  g_assert_cmpint (run (line), ==, 126);
+  g_assert_cmpint (g_remove (misleading), ==, 0);
   g_assert_cmpint (run ("exec ex -- sh -c 'exit 6'"), ==, 6);
   g_assert_cmpint (run_with_input ("exec -e A=b -w /tmp ex sh -c 'echo $A $PWD'", "", &environment, NULL), ==, 0);
   g_assert_cmpstr (environment, ==, "b /tmp\n");
