@@ -40,8 +40,8 @@ fail (GError **error, const char *message)
   return FALSE;
 }
 
-static gboolean
-parse_number (const char *value, guint64 max, guint64 *ret, GError **error)
+gboolean
+creel_number_parse (const char *value, guint64 max, guint64 *ret, GError **error)
 {
   g_autoptr (GError) local_error = NULL;
 
@@ -74,7 +74,7 @@ creel_size_parse (const char *value, guint64 *ret, GError **error)
       length--;
     }
   digits = g_strndup (value, length);
-  if (!parse_number (digits, G_MAXUINT64 >> shift, &number, NULL))
+  if (!creel_number_parse (digits, G_MAXUINT64 >> shift, &number, NULL))
     {
       g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION,
                    "\"%.40s\" is not a size: write a number of bytes, or one with K, M, G or T", value);
@@ -206,7 +206,7 @@ set_count (guint *ret, guint max, const char *value, GError **error)
 {
   guint64 number;
 
-  if (!parse_number (value, max, &number, error))
+  if (!creel_number_parse (value, max, &number, error))
     return FALSE;
   *ret = number;
   return TRUE;
@@ -218,7 +218,7 @@ set_owner (CreelDefinitionReader *reader, const char *value, GError **error)
   guint64 number;
 
   /* (uid_t) -1 is nobody's: several system calls take it for "leave as it is" */
-  if (!parse_number (value, G_MAXUINT32 - 1, &number, error))
+  if (!creel_number_parse (value, G_MAXUINT32 - 1, &number, error))
     return FALSE;
   reader->definition->owner = number;
   reader->has_owner = TRUE;
@@ -230,7 +230,7 @@ set_created (CreelDefinition *definition, const char *value, GError **error)
 {
   guint64 number;
 
-  if (!parse_number (value, G_MAXINT64, &number, error))
+  if (!creel_number_parse (value, G_MAXINT64, &number, error))
     return FALSE;
   definition->created = number;
   return TRUE;

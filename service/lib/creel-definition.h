@@ -95,6 +95,8 @@ char *creel_definition_format (const CreelDefinition *definition);
 gboolean creel_definition_validate (const CreelDefinition *definition, GError **error);
 /* Where creeld keeps it, below $CREEL_ROOT; owned by the caller. */
 char *creel_definition_path (const char *name, gboolean ephemeral);
+/* Decimal, from 0 to max; else CREEL_ERROR_BAD_DEFINITION. */
+gboolean creel_number_parse (const char *value, guint64 max, guint64 *ret, GError **error);
 /* Bytes, or with suffix K, M, G, T (powers of 1024). */
 gboolean creel_size_parse (const char *value, guint64 *ret, GError **error);
 /* Names that have a definition, /etc and /run; owned by the caller. */

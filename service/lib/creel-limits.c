@@ -42,16 +42,8 @@ creel_limits_set (CreelLimits *limits, CreelLimit limit, const char *value, GErr
 {
   guint64 number;
 
-  if (creel_limit_infos[limit].is_size)
-    {
-      if (!creel_size_parse (value, &number, error))
-        return FALSE;
-    }
-  else if (!g_ascii_string_to_unsigned (value, 10, 0, G_MAXUINT, &number, NULL))
-    {
-      g_set_error (error, CREEL_ERROR, CREEL_ERROR_BAD_DEFINITION, "\"%.40s\" is not a number up to %u", value, G_MAXUINT);
-      return FALSE;
-    }
+  if (!(creel_limit_infos[limit].is_size ? creel_size_parse (value, &number, error) : creel_number_parse (value, G_MAXUINT, &number, error)))
+    return FALSE;
   limits->values[limit] = MIN (number, G_MAXUINT); /* which is out of range as well */
   return TRUE;
 }
